@@ -1,0 +1,1 @@
+"""From formulas to batches: datasets, loaders, real images."""

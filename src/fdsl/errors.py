@@ -1,0 +1,66 @@
+"""The errors a user can meet, and the checks that raise them.
+
+Every message names the field, the value it got and what would be right, so that the command line can print it alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+
+class FdslError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class InputError(FdslError, ValueError):
+    """A value given by the caller is unusable."""
+
+
+class DataError(FdslError, RuntimeError):
+    """A file or dataset is missing, damaged or of the wrong form."""
+
+
+def check_int(field: str, value: object, low: int, high: int | None = None) -> int:
+    """Return `value` if it is an integer in [low, high].
+
+    Raises:
+        InputError: it is not an integer (a bool is not one) or lies outside.
+    """
+    index = getattr(value, "__index__", None)
+    bounds = f">= {low}" if high is None else f"in {low}..{high}"
+    if isinstance(value, bool) or index is None:
+        raise InputError(f"{field} must be an integer {bounds}, got {value!r}")
+    number = int(index())
+    if number < low or (high is not None and number > high):
+        raise InputError(f"{field} must be {bounds}, got {number}")
+    return number
+
+
+def check_float(field: str, value: object, low: float, high: float = math.inf) -> float:
+    """Return `value` as a float if it is finite and in [low, high].
+
+    Raises:
+        InputError: it is not a finite number or lies outside.
+    """
+    bounds = f">= {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InputError(f"{field} must be a finite number {bounds}, got {value!r}")
+    if not low <= value <= high:
+        raise InputError(f"{field} must be {bounds}, got {value!r}")
+    return float(value)
+
+
+def check_choice(field: str, value: object, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of `choices`; the error suggests the nearest one.
+
+    Raises:
+        InputError: it is none of them.
+    """
+    known = list(choices)
+    if isinstance(value, str) and value in known:
+        return value
+    near = difflib.get_close_matches(str(value), known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise InputError(f"{field} must be one of {', '.join(known)}, got {value!r}{hint}")

@@ -1,0 +1,99 @@
+"""What every dataset family is: published parameters, and the two functions that turn an identity into a table row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fdsl.errors import InputError, check_int
+from fdsl.random import check_seed, stream_word
+
+MAX_CLASSES = 10_000_000
+MAX_INSTANCE = 0xFFFF0000
+"""Instance numbers stay below this; the words above serve draws that belong to no instance."""
+
+
+class Table(Protocol):
+    """Parameters of a batch, one row an image, for one geometry kind."""
+
+    @property
+    def canvas(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(ABC):
+    """A formula-driven dataset family: the frozen parameters of a publication.
+
+    Attributes:
+        classes: number of categories.
+    """
+
+    classes: int = 1000
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    native_size: ClassVar[int]
+    background: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        check_int("classes", self.classes, 2, MAX_CLASSES)
+
+    @property
+    def channels(self) -> int:
+        """1 for gray images, 3 for colour."""
+        return 1
+
+    @property
+    def stream(self) -> str:
+        """Name of the random stream all this family's draws come from."""
+        return f"{self.name}/{self.version}"
+
+    @abstractmethod
+    def category(self, seed: int, k: int) -> dict[str, Any]:
+        """Return the published parameters of category `k`, plain numbers and lists."""
+
+    @abstractmethod
+    def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> Table:
+        """Return the parameter table of the images (categories[n], instances[n]).
+
+        Raises:
+            InputError: seed, a category or an instance is out of range.
+        """
+
+    def definition(self) -> dict[str, Any]:
+        """Return everything that, with a seed, defines the family's pixels."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"family": self.name, "version": self.version, **values}
+
+    def digest(self, seed: int) -> str:
+        """Return the SHA-256 of the definition and seed, 64 hex digits."""
+        text = json.dumps({**self.definition(), "seed": check_seed(seed)}, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _identity(
+        self, seed: int, categories: ArrayLike, instances: ArrayLike
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        check_seed(seed)
+        k, i = np.broadcast_arrays(np.asarray(categories, np.int64), np.asarray(instances, np.int64))
+        if k.ndim != 1:
+            raise InputError(f"categories and instances must be 1-D, got shape {k.shape}")
+        if k.size and (k.min() < 0 or k.max() >= self.classes):
+            raise InputError(f"category must be in 0..{self.classes - 1}, got {int(k.min())}..{int(k.max())}")
+        if i.size and (i.min() < 0 or i.max() >= MAX_INSTANCE):
+            raise InputError(f"instance must be in 0..{MAX_INSTANCE - 1}, got {int(i.min())}..{int(i.max())}")
+        return k, i
+
+    def _address(self, seed: int, k: NDArray[np.int64], i: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Return the table's address column, uint32 [N, 4]: seed, stream, category, instance."""
+        address = np.empty((len(k), 4), np.uint32)
+        address[:, 0], address[:, 1], address[:, 2], address[:, 3] = seed, stream_word(self.stream), k, i
+        return address

@@ -1,0 +1,1 @@
+"""Geometry kinds: parameter tables, and the scalar functions that trace them."""

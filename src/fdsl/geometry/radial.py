@@ -1,0 +1,149 @@
+"""Radial strokes: closed polygons that walk outward from a common centre, one after another.
+
+A vertex starts on an ellipse; before each stroke it moves along its own direction by 1-D Perlin noise of two axes, and
+keeps what it has. RCDB (Kataoka et al., CVPR 2022) and its descendants draw with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numba import float32, int32, njit, uint32
+from numpy.typing import NDArray
+
+from fdsl.random.purpose import Purpose
+from fdsl.random.scalar import philox_block
+
+STROKE_NOISE = int(Purpose.STROKE_NOISE)
+STROKE_GRAY = int(Purpose.STROKE_GRAY)
+
+
+@dataclass(frozen=True)
+class RadialStrokes:
+    """A parameter table, one row an image.
+
+    Attributes:
+        address: uint32 [N, 4], key and first counter words: seed, stream, category, instance.
+        vertices: int32 [N], V.
+        strokes: int32 [N], L.
+        start: float32 [N, 2], semi-axes of the starting ellipse, canvas units.
+        centre: float32 [N, 2], canvas units.
+        gain: float32 [N], and
+        offset: float32 [N]: a vertex moves inward by `gain * noise + offset` canvas units a stroke and axis.
+        gray_levels: a stroke's gray is I{0..gray_levels - 1}, clamped to 255.
+        background: gray of the empty canvas.
+        canvas: side of the native canvas, pixels.
+    """
+
+    address: NDArray[np.uint32]
+    vertices: NDArray[np.int32]
+    strokes: NDArray[np.int32]
+    start: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    gain: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    gray_levels: int = 257
+    background: int = 255
+    canvas: int = 512
+    channels: int = 1
+
+    def __len__(self) -> int:
+        return len(self.vertices)
+
+
+@lru_cache(maxsize=2048)
+def directions(vertices: int) -> NDArray[np.float32]:
+    """Return cos and sin of the vertices' angles 2 pi i / V, float32 [2, V], rounded once from float64."""
+    angles = np.arange(vertices) * (2 * np.pi / vertices)
+    return np.stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+
+
+def direction_table(vertices: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Lay the directions of a batch end to end: float32 [2, sum of V], and where each image's begin, int64 [N]."""
+    kinds, row_kind = np.unique(vertices, return_inverse=True)
+    table = np.concatenate([directions(int(v)) for v in kinds], axis=1)
+    begins = np.concatenate([[0], np.cumsum(kinds)[:-1]]).astype(np.int64)
+    return np.ascontiguousarray(table), begins[row_kind]
+
+
+@njit(inline="always")
+def gradient(bits):  # type: ignore[no-untyped-def]
+    """Return the lattice gradient of the `noise` library (1.2.2) for 4 hash bits: -1 if bit 3 is set, else 1..8."""
+    low = int32(bits & uint32(15))
+    return float32(-1.0) if low >= int32(8) else float32(low + int32(1))
+
+
+@njit(inline="always")
+def perlin_1d(word):  # type: ignore[no-untyped-def]
+    """Return 1-D Perlin noise at a uniform place, from one uint32: 24 bits of place, two gradients of 4 bits."""
+    u = float32(int32(word >> uint32(8))) * float32(2.0**-24)
+    fade = u * u * u * (u * (u * float32(6.0) - float32(15.0)) + float32(10.0))
+    left = gradient(word) * u
+    right = gradient(word >> uint32(4)) * (u - float32(1.0))
+    return float32(0.4) * (left + fade * (right - left))
+
+
+@njit(inline="always")
+def noise_block(address, stroke, vertex, vertices):  # type: ignore[no-untyped-def]
+    """Return the four words that move `vertex` in strokes `stroke` (even; words 0, 1) and `stroke + 1` (2, 3)."""
+    i = uint32(uint32(stroke >> 1) * uint32(vertices) + uint32(vertex))
+    return philox_block(
+        address[2], address[3], uint32(STROKE_NOISE), i, address[0], address[1]
+    )
+
+
+@njit(inline="always")
+def stroke_gray(address, stroke, gray_levels):  # type: ignore[no-untyped-def]
+    """Return the gray of `stroke`, 0..255."""
+    a, b, c, d = philox_block(
+        address[2], address[3], uint32(STROKE_GRAY), uint32(stroke >> 2), address[0], address[1]
+    )
+    lane = stroke & 3
+    word = a if lane == 0 else b if lane == 1 else c if lane == 2 else d
+    return min((np.uint64(word) * np.uint64(gray_levels)) >> np.uint64(32), np.uint64(255))
+
+
+@njit(inline="always")
+def moved(position, direction, word, gain, offset):  # type: ignore[no-untyped-def]
+    """Return one coordinate of a vertex after the stroke whose noise word this is."""
+    return position - direction * (gain * perlin_1d(word) + offset)
+
+
+@njit(nogil=True, cache=True)
+def trace(address, vertices, start, gain, offset, direction_2V, strokes, points_LV2):  # type: ignore[no-untyped-def]
+    """Write the vertices of every stroke of one image, about the centre, float32 [L, V, 2]."""
+    for vertex in range(vertices):
+        x = direction_2V[0, vertex] * start[0]
+        y = direction_2V[1, vertex] * start[1]
+        for stroke in range(strokes):
+            a, b, c, d = noise_block(address, stroke & ~1, vertex, vertices)
+            odd = stroke & 1
+            x = moved(x, direction_2V[0, vertex], c if odd else a, gain, offset)
+            y = moved(y, direction_2V[1, vertex], d if odd else b, gain, offset)
+            points_LV2[stroke, vertex, 0] = x
+            points_LV2[stroke, vertex, 1] = y
+
+
+@njit(nogil=True, cache=True)
+def _grays(address, gray_levels, grays_L):  # type: ignore[no-untyped-def]
+    for stroke in range(len(grays_L)):
+        grays_L[stroke] = stroke_gray(address, stroke, gray_levels)
+
+
+def polygons(table: RadialStrokes, row: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return what image `row` draws, in drawing order.
+
+    Returns:
+        The polygons' vertices in canvas units, centre added, float32 [L, V, 2]; and the strokes' grays, uint8 [L].
+    """
+    strokes, vertices = int(table.strokes[row]), int(table.vertices[row])
+    points_LV2 = np.empty((strokes, vertices, 2), np.float32)
+    grays_L = np.empty(strokes, np.uint8)
+    trace(
+        table.address[row], vertices, table.start[row], table.gain[row], table.offset[row],
+        directions(vertices), strokes, points_LV2,
+    )  # fmt: skip
+    _grays(table.address[row], table.gray_levels, grays_L)
+    return points_LV2 + table.centre[row], grays_L

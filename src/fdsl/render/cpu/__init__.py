@@ -1,0 +1,1 @@
+"""numba kernels over images and pixels."""

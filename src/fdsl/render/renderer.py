@@ -1,0 +1,139 @@
+"""The renderer: parameter tables in, pixels out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fdsl.cores import usable_cores
+from fdsl.errors import InputError, check_choice, check_int
+from fdsl.geometry.affine2d import AffineMaps2D
+from fdsl.geometry.affine3d import AffineMaps3D
+from fdsl.geometry.radial import RadialStrokes
+from fdsl.render.cpu import affine2d, affine3d, radial
+from fdsl.render.frame import Frame
+
+MIN_SIZE, MAX_SIZE = 32, 1024
+AREA_BELOW = 160
+"""`lines="auto"` averages below this size: one-pixel lines drawn smaller alias into noise."""
+MAX_VIEW = 1e4
+ROWS_A_TASK = 8
+
+LINES = ("auto", "crisp", "area")
+
+_DRAWERS = {RadialStrokes: radial.drawer, AffineMaps2D: affine2d.drawer, AffineMaps3D: affine3d.drawer}
+
+
+class _Table(Protocol):
+    @property
+    def canvas(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    def __len__(self) -> int: ...
+
+
+class Renderer:
+    """Draws batches on the CPU, over threads that hold no lock; the pixels depend on the arguments alone.
+
+    Args:
+        size: side of the square output, 32..1024 pixels.
+        lines: "crisp" draws 1-px lines and points at the output size, as the publications do at theirs; "area" draws
+            on a canvas a whole number of times larger, near the native size, and averages, so that gray means coverage;
+            "auto" is "area" under 160 px and "crisp" from there on.
+        threads: how many threads draw; None for as many as the process may use.
+
+    Raises:
+        InputError: an argument is out of range.
+    """
+
+    def __init__(self, size: int = 224, lines: str = "auto", threads: int | None = None) -> None:
+        self.size = check_int("size", size, MIN_SIZE, MAX_SIZE)
+        self.lines = check_choice("lines", lines, LINES)
+        self.threads = usable_cores() if threads is None else check_int("threads", threads, 1, 1024)
+
+    def factor(self, canvas: int) -> int:
+        """Return how many times larger than the output a family of this native canvas is drawn."""
+        if self.lines == "crisp" or (self.lines == "auto" and self.size >= AREA_BELOW):
+            return 1
+        return max(2, round(canvas / self.size))
+
+    def __call__(
+        self,
+        table: _Table,
+        view: ArrayLike | None = None,
+        tone: ArrayLike | None = None,
+        out: NDArray[np.uint8] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Draw every row of a parameter table.
+
+        Args:
+            table: one of the geometries' tables, N rows.
+            view: [N, 2, 3] or [2, 3], an affine from the native canvas to itself, applied before any pixel exists: the
+                identity shows the canvas whole, a scale above 1 zooms in. Units: native canvas pixels.
+            tone: uint8 [N, 256] or [256], the output value of each gray (of each channel in colour).
+            out: where to draw, uint8 [N, size, size] or [N, size, size, 3], C-contiguous.
+
+        Returns:
+            uint8 [N, size, size], or [N, size, size, 3] from a colour family.
+
+        Raises:
+            InputError: a shape or dtype is wrong, or a view is not finite or not invertible.
+        """
+        shape = (len(table), self.size, self.size) + ((3,) if table.channels == 3 else ())
+        images = np.empty(shape, np.uint8) if out is None else out
+        if images.shape != shape or images.dtype != np.uint8 or not images.flags.c_contiguous:
+            raise InputError(f"out must be C-contiguous uint8 {shape}, got {images.dtype} {images.shape}")
+        factor = self.factor(table.canvas)
+        scale = self.size * factor / table.canvas
+        frame = Frame(self.size, factor, scale * check_view(view, len(table)), check_tone(tone, len(table)))
+        self._spread(_DRAWERS[type(table)](table, frame, images), len(table))
+        return images
+
+    def _spread(self, draw: Callable[[int, int], None], rows: int) -> None:
+        """Call draw(begin, end) over all rows, from several threads when there is work for them."""
+        each = max(1, min(ROWS_A_TASK, -(-rows // self.threads)))
+        begins = range(0, rows, each)
+        if self.threads == 1 or len(begins) < 2:
+            draw(0, rows)
+            return
+        tasks = [_pool(self.threads).submit(draw, begin, min(begin + each, rows)) for begin in begins]
+        for task in tasks:
+            task.result()
+
+
+def check_view(view: ArrayLike | None, count: int) -> NDArray[np.float64]:
+    """Return the views of a batch, float64 [count, 2, 3]; InputError for a wrong shape or an unusable matrix."""
+    identity = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    views = np.asarray(identity if view is None else view, np.float64)
+    if views.shape not in ((2, 3), (count, 2, 3)):
+        raise InputError(f"view must have shape ({count}, 2, 3) or (2, 3), got {views.shape}")
+    if not np.isfinite(views).all() or np.abs(views).max(initial=0) > MAX_VIEW:
+        raise InputError(f"view must be finite and within +-{MAX_VIEW:g}: its pixels would have no place")
+    if (np.abs(views[..., 0, 0] * views[..., 1, 1] - views[..., 0, 1] * views[..., 1, 0]) < 1e-12).any():
+        raise InputError("view must be invertible, got a singular matrix: the image would be a line")
+    return np.broadcast_to(views, (count, 2, 3))
+
+
+def check_tone(tone: ArrayLike | None, count: int) -> NDArray[np.uint8]:
+    """Return the tone curves of a batch, uint8 [count, 256]; InputError for a wrong shape or dtype."""
+    tones = np.arange(256, dtype=np.uint8) if tone is None else np.asarray(tone)
+    if tones.dtype != np.uint8 or tones.shape not in ((256,), (count, 256)):
+        raise InputError(f"tone must be uint8 ({count}, 256) or (256,), got {tones.dtype} {tones.shape}")
+    # kernels are compiled for plain arrays: a broadcast view would be another type and compile them again
+    return np.ascontiguousarray(np.broadcast_to(tones, (count, 256)))
+
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return this process's pool: one made before a fork has no threads on the other side, hence the process id."""
+    key = (os.getpid(), threads)
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="fdsl-draw")
+    return _pools[key]
