@@ -169,13 +169,23 @@ def camera_matrix(rotation, scale, centre_3, matrix_34):  # type: ignore[no-unty
 
 
 @njit(inline="always")
-def project(matrix_34, x, y, z):  # type: ignore[no-untyped-def]
+def camera_rows(matrix_34):  # type: ignore[no-untyped-def]
+    """Return the camera matrix as three tuples: scalars stay in registers, and the loop over points vectorises."""
+    return (
+        (matrix_34[0, 0], matrix_34[0, 1], matrix_34[0, 2], matrix_34[0, 3]),
+        (matrix_34[1, 0], matrix_34[1, 1], matrix_34[1, 2], matrix_34[1, 3]),
+        (matrix_34[2, 0], matrix_34[2, 1], matrix_34[2, 2], matrix_34[2, 3]),
+    )
+
+
+@njit(inline="always")
+def project(rows, x, y, z):  # type: ignore[no-untyped-def]
     """Return (u, v, depth): place on the image plane in half-heights from its middle, y down, and depth.
 
     The one division of the geometry: IEEE float32, correctly rounded on every device.
     """
-    right = matrix_34[0, 0] * x + matrix_34[0, 1] * y + matrix_34[0, 2] * z + matrix_34[0, 3]
-    up = matrix_34[1, 0] * x + matrix_34[1, 1] * y + matrix_34[1, 2] * z + matrix_34[1, 3]
-    depth = matrix_34[2, 0] * x + matrix_34[2, 1] * y + matrix_34[2, 2] * z + matrix_34[2, 3]
+    right = rows[0][0] * x + rows[0][1] * y + rows[0][2] * z + rows[0][3]
+    up = rows[1][0] * x + rows[1][1] * y + rows[1][2] * z + rows[1][3]
+    depth = rows[2][0] * x + rows[2][1] * y + rows[2][2] * z + rows[2][3]
     inverse = float32(FOCAL) / depth
     return right * inverse, -(up * inverse), depth

@@ -13,14 +13,15 @@ from fdsl.render.cpu.finish import finish
 from fdsl.render.frame import Frame
 
 
-@njit
+@njit(error_model="numpy")  # Python's would test every division for zero, one by one
 def _cells(x_R, y_R, z_R, matrix_34, place, side, cell_R):  # type: ignore[no-untyped-def]
     """Write each point's pixel, or the cell past the canvas for one that is clipped."""
+    rows = geometry.camera_rows(matrix_34)
     a, b, c = place[0, 0], place[0, 1], place[0, 2]
     d, e, f = place[1, 0], place[1, 1], place[1, 2]
     end, outside = float32(side), int32(side * side)
     for orbit in range(len(cell_R)):
-        u, v, depth = geometry.project(matrix_34, x_R[orbit], y_R[orbit], z_R[orbit])
+        u, v, depth = geometry.project(rows, x_R[orbit], y_R[orbit], z_R[orbit])
         x, y = a * u + b * v + c, d * u + e * v + f
         seen = (depth >= float32(NEAR)) & (depth <= float32(FAR))
         inside = seen & (x >= float32(0.0)) & (x < end) & (y >= float32(0.0)) & (y < end)

@@ -47,11 +47,10 @@ def _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices):  # type: ignore[no-
 
 @njit
 def _draw_image(
-    address, vertices, strokes, start, gain, offset, gray_levels, direction_2V, place, canvas, side,
+    address, vertices, strokes, start, gain, offset, gray_levels, cos_V, sin_V, place, canvas, side,
     words_4V, position_2V, pixel_2V,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     x_V, y_V, pixel_x_V, pixel_y_V = position_2V[0], position_2V[1], pixel_2V[0], pixel_2V[1]
-    cos_V, sin_V = direction_2V[0], direction_2V[1]
     for vertex in range(vertices):
         x_V[vertex] = cos_V[vertex] * start[0]
         y_V[vertex] = sin_V[vertex] * start[1]
@@ -68,16 +67,16 @@ def _draw_image(
 
 @njit(nogil=True, cache=True)
 def _draw_rows(
-    begin, end, address, vertices, strokes, start, gain, offset, gray_levels, background, direction_2T, direction_begin,
+    begin, end, address, vertices, strokes, start, gain, offset, gray_levels, background, cos_T, sin_T, direction_begin,
     places, tones, factor, canvas, words_4V, position_2V, pixel_2V, sums_W, images,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     side = images.shape[1] * factor
     for row in range(begin, end):
         canvas[:] = background
-        first = direction_begin[row]
+        first, past = direction_begin[row], direction_begin[row] + vertices[row]
         _draw_image(
             address[row], vertices[row], strokes[row], start[row], gain[row], offset[row], uint32(gray_levels),
-            direction_2T[:, first : first + vertices[row]], places[row], canvas, side,
+            cos_T[first:past], sin_T[first:past], places[row], canvas, side,
             words_4V, position_2V, pixel_2V,
         )  # fmt: skip
         finish(canvas, factor, tones[row], sums_W, images[row])
@@ -85,7 +84,8 @@ def _draw_rows(
 
 def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
     """Return draw(begin, end), which draws those rows of `table` into `images`, uint8 [N, H, W]."""
-    direction_2T, direction_begin = direction_table(table.vertices)
+    # two flat arrays: a slice of a 2-D one has a run-time stride, and loops over it do not vectorise
+    (cos_T, sin_T), direction_begin = direction_table(table.vertices)
     # the centre joins the placement, so that positions stay small and precise
     places = frame.places.copy()
     places[:, :, 2] += np.einsum("nij,nj->ni", places[:, :, :2], table.centre.astype(np.float64))
@@ -95,7 +95,7 @@ def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # ty
         side, most = frame.drawn, int(table.vertices[begin:end].max(initial=1))
         _draw_rows(
             begin, end, table.address, table.vertices, table.strokes, table.start, table.gain, table.offset,
-            table.gray_levels, table.background, direction_2T, direction_begin, places, frame.tones, frame.factor,
+            table.gray_levels, table.background, cos_T, sin_T, direction_begin, places, frame.tones, frame.factor,
             np.empty(side * side, np.uint8), np.empty((4, most), np.uint32), np.empty((2, most), np.float32),
             np.empty((2, most), np.int32), np.empty(side, np.uint32), images,
         )  # fmt: skip

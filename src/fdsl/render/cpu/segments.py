@@ -40,40 +40,49 @@ def _clip_minor(start, step, n, m, side):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _draw(canvas, major, step_major, pitch_major, minor, step_minor, pitch_minor, n, m, side, gray):  # type: ignore[no-untyped-def]
-    first, last = int64(0), n
-    major_end, minor_end = major + step_major * n, minor + step_minor * m
-    if not (0 <= min(major, major_end) and max(major, major_end) < side
-            and 0 <= min(minor, minor_end) and max(minor, minor_end) < side):  # fmt: skip
-        first, last = _clip_major(major, step_major, n, side)
-        first_minor, last_minor = _clip_minor(minor, step_minor, n, m, side)
-        first, last = max(first, first_minor), min(last, last_minor)
-        if first >= last:
-            return
+def _walk(canvas, place, along, across, count, error, n, m, gray):  # type: ignore[no-untyped-def]
+    """Draw `count` pixels from `place` on; `error` is (2 i m + n) mod 2 n at the first."""
+    for _ in range(count):
+        canvas[place] = gray
+        error += 2 * m
+        over = error >= 2 * n
+        place += along + (across if over else 0)
+        error -= 2 * n if over else 0
+
+
+@njit
+def _draw_clipped(canvas, major, step_major, pitch_major, minor, step_minor, pitch_minor, n, m, side, gray):  # type: ignore[no-untyped-def]
+    """Draw the pixels on the canvas of a segment that leaves it, in the phase they have on the whole segment."""
+    first, last = _clip_major(major, step_major, n, side)
+    first_minor, last_minor = _clip_minor(minor, step_minor, n, m, side)
+    first, last = max(first, first_minor), min(last, last_minor)
+    if first >= last:
+        return
     error = 2 * first * m + n
     shift = error // (2 * n)
-    error -= shift * 2 * n
     place = (major + step_major * first) * pitch_major + (minor + step_minor * shift) * pitch_minor
-    along, across = step_major * pitch_major, step_minor * pitch_minor
-    for _ in range(last - first):
-        canvas[place] = gray
-        place += along
-        error += 2 * m
-        if error >= 2 * n:
-            error -= 2 * n
-            place += across
+    error -= shift * 2 * n
+    _walk(canvas, place, step_major * pitch_major, step_minor * pitch_minor, last - first, error, n, m, gray)
 
 
 @njit
 def draw_segment(canvas, side, x0, y0, x1, y1, gray):  # type: ignore[no-untyped-def]
     """Draw from (x0, y0) up to but not (x1, y1) on a flat uint8 canvas of side^2 pixels; integer coordinates."""
-    dx, dy = int64(x1) - int64(x0), int64(y1) - int64(y0)
-    step_x, step_y = (1 if dx >= 0 else -1), (1 if dy >= 0 else -1)
+    left, right, top, bottom = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
+    if right < 0 or left >= side or bottom < 0 or top >= side:
+        return
+    dx, dy = x1 - x0, y1 - y0
     wide, high = abs(dx), abs(dy)
-    if wide > high:
-        _draw(canvas, int64(x0), step_x, 1, int64(y0), step_y, side, wide, high, side, gray)
-    elif high > 0:
-        _draw(canvas, int64(y0), step_y, side, int64(x0), step_x, 1, high, wide, side, gray)
+    step_x, step_y = (1 if dx >= 0 else -1), (1 if dy >= 0 else -1)
+    if left >= 0 and right < side and top >= 0 and bottom < side:
+        flat = wide > high
+        along, across = (step_x, step_y * side) if flat else (step_y * side, step_x)
+        n, m = (wide, high) if flat else (high, wide)
+        _walk(canvas, y0 * side + x0, along, across, n, n, n, m, gray)
+    elif wide > high:
+        _draw_clipped(canvas, x0, step_x, 1, y0, step_y, side, wide, high, side, gray)
+    else:
+        _draw_clipped(canvas, y0, step_y, side, x0, step_x, 1, high, wide, side, gray)
 
 
 @njit
@@ -82,6 +91,7 @@ def draw_polygon(canvas, side, x_V, y_V, vertices, gray):  # type: ignore[no-unt
     if 0 <= x_V[0] < side and 0 <= y_V[0] < side:
         canvas[y_V[0] * side + x_V[0]] = gray
     for vertex in range(vertices - 1):
-        draw_segment(canvas, side, x_V[vertex], y_V[vertex], x_V[vertex + 1], y_V[vertex + 1], gray)
-    last = vertices - 1
-    draw_segment(canvas, side, x_V[last], y_V[last], x_V[0], y_V[0], gray)
+        x0, y0, x1, y1 = x_V[vertex], y_V[vertex], x_V[vertex + 1], y_V[vertex + 1]
+        draw_segment(canvas, side, int64(x0), int64(y0), int64(x1), int64(y1), gray)
+    x0, y0 = x_V[vertices - 1], y_V[vertices - 1]
+    draw_segment(canvas, side, int64(x0), int64(y0), int64(x_V[0]), int64(y_V[0]), gray)
