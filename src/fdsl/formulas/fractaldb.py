@@ -46,8 +46,8 @@ class FractalDB(Family):
             point; "patch_or", patches whose zeros leave the pixel alone (fuller images); "patch_color" and "point_color",
             hue by point number.
         points: points an image.
-        least_fill: weightings that diverge, or hit less than this share of the canvas, are skipped; 0 keeps all, as
-            released (4% of them diverge, a quarter fills under 0.1).
+        least_fill: weightings whose trial drawing diverges, or hits less than this share of the canvas, are skipped;
+            0 keeps all, as released (4% of them diverge, a quarter fills under 0.1).
         files: published categories instead of searched ones: see `from_csv`.
     """
 

@@ -52,7 +52,7 @@ def words(
     """
     rows = np.broadcast_arrays(np.asarray(category)[..., None], np.asarray(instance)[..., None])
     drawn = blocks(seed, stream, rows[0], rows[1], purpose, np.arange(-(-count // 4)))
-    return drawn.reshape(*drawn.shape[:-2], -1)[..., :count]
+    return drawn.reshape(*drawn.shape[:-2], 4 * drawn.shape[-2])[..., :count]
 
 
 def uniform(word: ArrayLike, low: float = 0.0, high: float = 1.0) -> NDArray[np.float64]:

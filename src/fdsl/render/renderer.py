@@ -88,6 +88,8 @@ class Renderer:
         images = np.empty(shape, np.uint8) if out is None else out
         if images.shape != shape or images.dtype != np.uint8 or not images.flags.c_contiguous:
             raise InputError(f"out must be C-contiguous uint8 {shape}, got {images.dtype} {images.shape}")
+        if len(table) == 0:
+            return images
         factor = self.factor(table.canvas)
         scale = self.size * factor / table.canvas
         frame = Frame(self.size, factor, scale * check_view(view, len(table)), check_tone(tone, len(table)))

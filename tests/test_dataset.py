@@ -1,0 +1,161 @@
+"""The dataset's laws, in one process and several, and the loader's."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch.utils.data import DataLoader
+
+import fdsl
+from fdsl.data.crop import random_resized_crops
+from fdsl.data.order import permuted
+from fdsl.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def dataset() -> fdsl.FormulaDataset:
+    return fdsl.FormulaDataset(fdsl.RCDB(classes=5), instances=7, size=32, seed=3)
+
+
+def as_tensor(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image))
+
+
+def test_it_stands_in_for_an_image_folder(dataset):
+    image, label = dataset[9]
+    assert isinstance(image, Image.Image)
+    assert (image.mode, image.size, label) == ("RGB", (32, 32), 1)
+    assert len(dataset) == 35
+    assert dataset.classes == ["00000", "00001", "00002", "00003", "00004"]
+    assert dataset.class_to_idx["00003"] == 3
+    assert [label for _, label in dataset] == [k for k in range(5) for _ in range(7)]
+
+
+@given(st.lists(st.integers(-35, 34), min_size=1, max_size=12))
+@settings(max_examples=20)
+def test_batches_equal_single_images(dataset, indices):
+    images = dataset.render(indices)
+    for image, label, index in zip(images, dataset.labels(indices), indices, strict=True):
+        alone, alone_label = dataset[index]
+        assert (np.asarray(alone)[:, :, 0] == image).all()
+        assert label == alone_label
+
+
+@pytest.mark.parametrize("index", [35, -36, 10**9])
+def test_indices_out_of_range(dataset, index):
+    with pytest.raises(IndexError, match="index must be in -35..34"):
+        dataset[index]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_see_the_same_images(method):
+    dataset = fdsl.FormulaDataset(fdsl.RCDB(classes=5), instances=4, size=32, transform=as_tensor)
+    expected = dataset.render(np.arange(20))  # also starts threads, which a fork must survive
+    loader = DataLoader(dataset, batch_size=3, num_workers=2, multiprocessing_context=method)
+    images = torch.cat([batch for batch, _ in loader])
+    assert (images[..., 0].numpy() == expected).all()
+
+
+def test_unlimited_instances_are_new_every_epoch_and_addressed():
+    dataset = fdsl.FormulaDataset(fdsl.RCDB(classes=2), instances=None, size=32)
+    first = dataset.render([0, 1000])
+    dataset.set_epoch(1)
+    second = dataset.render([0, 1000])
+    assert (first != second).any(axis=(1, 2)).all()
+    assert (dataset.draw([0, 1], [1000, 1000]) == second).all()
+    dataset.set_epoch(0)
+    assert (dataset.render([0, 1000]) == first).all()
+
+
+def test_persistent_workers_follow_the_epoch():
+    dataset = fdsl.FormulaDataset(fdsl.RCDB(classes=2), instances=None, size=32, transform=as_tensor)
+    loader = DataLoader(dataset, batch_size=4, num_workers=1, persistent_workers=True)
+    seen = []
+    for epoch in range(2):
+        dataset.set_epoch(epoch)
+        seen.append(next(iter(loader))[0][..., 0].numpy())
+    assert (seen[0] == dataset.draw([0] * 4, np.arange(4))).all()
+    assert (seen[1] == dataset.draw([0] * 4, np.arange(1000, 1004))).all()
+    del loader
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("family", "RCDB"), ("instances", 0), ("instances", -1), ("size", 8), ("seed", -1), ("lines", "x")]
+)
+def test_bad_arguments(field, value):
+    arguments = {"family": fdsl.RCDB(classes=2), field: value}
+    with pytest.raises(InputError, match=f"{field} must be"):
+        fdsl.FormulaDataset(**arguments)
+
+
+@given(st.integers(1, 5000), st.integers(0, 2**32 - 1), st.integers(0, 50))
+def test_the_shuffle_is_a_permutation(count, seed, epoch):
+    assert sorted(permuted(np.arange(count), count, seed, epoch)) == list(range(count))
+
+
+def test_the_shuffle_mixes():
+    order = permuted(np.arange(100_000), 100_000, 0, 0)
+    assert abs(np.corrcoef(order, np.arange(100_000))[0, 1]) < 0.02
+    assert (order != permuted(np.arange(100_000), 100_000, 0, 1)).mean() > 0.999
+    assert (order != permuted(np.arange(100_000), 100_000, 1, 0)).mean() > 0.999
+
+
+def test_crops_stay_on_the_canvas():
+    ones = np.arange(2000)
+    views = random_resized_crops(0, ones, ones, np.zeros(2000, int), 512, (0.35, 1.0))
+    for axis in range(2):  # the canvas's corner is at or before the picture's, its far corner at or past it
+        zoom, shift = views[:, axis, axis], views[:, axis, 2]
+        assert (shift <= 1e-9).all()
+        assert (512 * zoom + shift >= 512 - 1e-9).all()
+    area = 1 / (views[:, 0, 0] * views[:, 1, 1])
+    assert area.min() >= 0.3
+    assert area.max() <= 1 + 1e-9
+    assert abs(area.mean() - 0.66) < 0.02
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_every_sample_is_seen_once_an_epoch(dataset, prefetch):
+    loader = fdsl.Loader(dataset, 5, crop_scale=None, prefetch=prefetch)
+    images = np.concatenate([batch.numpy() for batch, _ in loader])
+    expected = {image.tobytes() for image in dataset.render(np.arange(35))}
+    assert len(images) == len(loader) * 5 == 35
+    assert {image.tobytes() for image in images} == expected
+
+
+@pytest.mark.parametrize("instances", [7, None])
+def test_a_loader_started_anywhere_continues(instances):
+    dataset = fdsl.FormulaDataset(fdsl.RCDB(classes=5), instances=instances, size=32)
+    samples = 44  # past the end of a limited epoch
+    whole = list(fdsl.Loader(dataset, 4, seed=1, samples=samples))
+    for start in range(0, samples, 4):
+        rest = list(fdsl.Loader(dataset, 4, seed=1, start=start, samples=samples))
+        assert len(rest) == (samples - start) // 4
+        for (images, labels), (images_again, labels_again) in zip(whole[start // 4 :], rest, strict=True):
+            assert torch.equal(images, images_again)
+            assert torch.equal(labels, labels_again)
+
+
+def test_crops_differ_from_epoch_to_epoch(dataset):
+    loader = fdsl.Loader(dataset, 35, samples=70)
+    first, second = (batch for batch, _ in loader)
+    assert {image.numpy().tobytes() for image in first}.isdisjoint({image.numpy().tobytes() for image in second})
+
+
+def test_a_loader_can_be_left_early(dataset):
+    images = [batch for batch, _ in itertools.islice(fdsl.Loader(dataset, 4, samples=10_000), 2)]
+    assert len(images) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("batch_size", 0), ("start", -1), ("prefetch", -1), ("samples", 0), ("crop_scale", (0.9, 0.2))]
+)
+def test_loader_arguments_are_checked(dataset, field, value):
+    arguments = {"batch_size": 4, field: value}
+    with pytest.raises(InputError, match=rf"{field}.* must be"):
+        fdsl.Loader(dataset, **arguments)

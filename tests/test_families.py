@@ -1,0 +1,127 @@
+"""What every family keeps, whichever it is: the registry decides who is tested."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fdsl
+from fdsl.errors import InputError
+
+FAMILIES = sorted(fdsl.families())
+CLASSES, SEED = 8, 7
+
+# The first instances of eight categories at 224 px, crisp. A change of these publishes a new dataset: raise the
+# family's `version` with it.
+GOLDEN = {
+    "ExFractalDB": "fd339a9f13b26a7c",
+    "FractalDB": "c09463887c4bf031",
+    "MVFractalDB": "5bd4002463f59c45",
+    "RCDB": "ebbf26834a4b8e0d",
+}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request) -> fdsl.formulas.Family:
+    return fdsl.family(request.param, classes=CLASSES)
+
+
+def golden_images(family) -> np.ndarray:
+    return fdsl.Renderer(224, "crisp")(family.table(SEED, np.arange(CLASSES), np.arange(CLASSES)))
+
+
+def digest(images: np.ndarray) -> str:
+    return sha256(images.tobytes()).hexdigest()[:16]
+
+
+def test_golden_digest(family):
+    assert digest(golden_images(family)) == GOLDEN[family.name], "these pixels are another dataset version"
+
+
+def test_golden_digest_in_another_process(family):
+    program = (
+        "import sys, numpy as np, fdsl; from hashlib import sha256;"
+        f"f = fdsl.family({family.name!r}, classes={CLASSES}); n = np.arange({CLASSES});"
+        "r = fdsl.Renderer(224, 'crisp', threads=3);"
+        f"print(sha256(r(f.table({SEED}, n, n)).tobytes()).hexdigest()[:16])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == GOLDEN[family.name]
+
+
+@settings(max_examples=15)
+@given(data=st.data())
+def test_an_image_depends_on_its_identity_alone(family, data):
+    """Not on its neighbours, their number or order, nor on threads."""
+    identities = data.draw(
+        st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, 2000)), min_size=2, max_size=20)
+    )
+    threads = data.draw(st.sampled_from([1, 2, 5]))
+    categories, instances = np.array(identities).T
+    together = fdsl.Renderer(64, "crisp", threads)(family.table(SEED, categories, instances))
+    place = data.draw(st.integers(0, len(identities) - 1))
+    alone = fdsl.Renderer(64, "crisp", 1)(family.table(SEED, categories[place : place + 1], instances[place]))
+    assert (together[place] == alone[0]).all()
+
+
+def test_classes_do_not_move_when_there_are_more(family):
+    more = replace(family, classes=2 * CLASSES)
+    for k in range(CLASSES):
+        assert family.category(SEED, k) == more.category(SEED, k)
+
+
+def test_seeds_and_categories_differ(family):
+    renderer = fdsl.Renderer(64)
+    drawn = [
+        renderer(family.table(seed, [k], [i]))[0].tobytes() for seed in (0, 1) for k in (0, 1, 2) for i in (0, 1, 5)
+    ]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_category_parameters_are_plain(family):
+    parameters = family.category(SEED, 3)
+    assert parameters == json.loads(json.dumps(parameters))
+    assert parameters != family.category(SEED, 4)
+
+
+def test_images_show_something_on_the_background(family):
+    images = golden_images(family)
+    share = (images != family.background).mean(axis=(1, 2))
+    assert (share > 0.001).all()
+    assert (share < 0.999).all()
+
+
+def test_digest_names_the_definition(family):
+    assert family.digest(0) == fdsl.family(family.name.lower(), classes=CLASSES).digest(0)
+    assert family.digest(0) != family.digest(1)
+    assert family.digest(0) != replace(family, classes=CLASSES + 1).digest(0)
+
+
+@pytest.mark.parametrize("classes", [-1, 0, 1, 10**9, 2.5, "10", True, None])
+def test_class_counts_out_of_range_are_refused(family, classes):
+    with pytest.raises(InputError, match="classes must be"):
+        fdsl.family(family.name, classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("categories", "instances", "message"),
+    [([CLASSES], [0], "category must be in"), ([-1], [0], "category must be in"), ([0], [-1], "instance must be in")],
+)
+def test_identities_out_of_range_are_refused(family, categories, instances, message):
+    with pytest.raises(InputError, match=message):
+        family.table(0, categories, instances)
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(InputError, match="family must be one of .* got 'rcbd'"):
+        fdsl.family("rcbd")
+    with pytest.raises(InputError, match="field of RCDB must be one of classes, variant, got 'varaint'.*did you mean"):
+        fdsl.family("rcdb", varaint="paper")

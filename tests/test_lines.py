@@ -1,0 +1,60 @@
+"""Strokes against Pillow, pixel for pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+import fdsl
+from fdsl.geometry.radial import polygons
+from fdsl.render.cpu.segments import draw_polygon
+
+GRAY = 7
+
+
+def pillow_polygon(side: int, points: list[tuple[float, float]]) -> np.ndarray:
+    image = Image.new("L", (side, side), 255)
+    ImageDraw.Draw(image).line([*points, points[0]], fill=GRAY, width=1)
+    return np.asarray(image)
+
+
+def our_polygon(side: int, points: list[tuple[float, float]]) -> np.ndarray:
+    x_V, y_V = np.trunc(np.array(points)).astype(np.int32).T.copy()
+    canvas = np.full(side * side, 255, np.uint8)
+    draw_polygon(canvas, side, x_V, y_V, len(points), np.uint8(GRAY))
+    return canvas.reshape(side, side)
+
+
+near = st.floats(-20, 60, width=32)
+far = st.floats(-5000, 5000, width=32)
+whole = st.integers(-40, 80).map(float)
+
+
+@given(
+    st.sampled_from([32, 33, 64]),
+    st.one_of(*(st.lists(st.tuples(kind, kind), min_size=1, max_size=8) for kind in (near, far, whole))),
+)
+def test_polygons_equal_pillows(side, points):
+    assert (our_polygon(side, points) == pillow_polygon(side, points)).all()
+
+
+def test_a_polygon_within_one_pixel_draws_it():
+    canvas = our_polygon(32, [(5.1, 6.2), (5.9, 6.8), (5.5, 6.0)])
+    assert canvas[6, 5] == GRAY
+    assert (canvas != 255).sum() == 1
+
+
+def test_images_equal_pillows_at_the_native_canvas():
+    family = fdsl.RCDB()
+    categories, instances = np.arange(24), np.arange(24) % 5
+    table = family.table(3, categories, instances)
+    images = fdsl.Renderer(512, "crisp")(table)
+    for row in range(len(table)):
+        points_LV2, grays_L = polygons(table, row)
+        expected = Image.new("L", (512, 512), 255)
+        pen = ImageDraw.Draw(expected)
+        for points_V2, gray in zip(points_LV2.tolist(), grays_L.tolist(), strict=True):
+            pen.line([tuple(point) for point in [*points_V2, points_V2[0]]], fill=gray, width=1)
+        assert (images[row] == np.asarray(expected)).all(), f"category {row}"
