@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -46,15 +47,28 @@ def test_golden_digest(family):
     assert digest(golden_images(family)) == GOLDEN[family.name], "these pixels are another dataset version"
 
 
-def test_golden_digest_in_another_process(family):
-    program = (
-        "import sys, numpy as np, fdsl; from hashlib import sha256;"
-        f"f = fdsl.family({family.name!r}, classes={CLASSES}); n = np.arange({CLASSES});"
-        "r = fdsl.Renderer(224, 'crisp', threads=3);"
-        f"print(sha256(r(f.table({SEED}, n, n)).tobytes()).hexdigest()[:16])"
+PROGRAM = f"""
+import numpy as np, fdsl
+from hashlib import sha256
+for name in {FAMILIES}:
+    family, n = fdsl.family(name, classes={CLASSES}), np.arange({CLASSES})
+    images = fdsl.Renderer(224, "crisp", threads=3)(family.table({SEED}, n, n))
+    print(name, sha256(images.tobytes()).hexdigest()[:16])
+"""
+
+
+@pytest.mark.parametrize("cpu", [None, "generic"])
+def test_golden_digests_in_another_process(cpu, tmp_path):
+    """Also compiled for a processor without AVX, and with the categories searched for there."""
+    environment = dict(os.environ)
+    if cpu is not None:
+        # "+sse2" because numba takes an empty list of features for none given
+        environment |= {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": "+sse2"}
+        environment |= {"NUMBA_CACHE_DIR": str(tmp_path), "FDSL_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == GOLDEN[family.name]
+    assert dict(line.split() for line in done.stdout.splitlines()) == GOLDEN
 
 
 @settings(max_examples=15)
@@ -81,7 +95,10 @@ def test_classes_do_not_move_when_there_are_more(family):
 def test_seeds_and_categories_differ(family):
     renderer = fdsl.Renderer(64)
     drawn = [
-        renderer(family.table(seed, [k], [i]))[0].tobytes() for seed in (0, 1) for k in (0, 1, 2) for i in (0, 1, 5)
+        renderer(family.table(seed, [k], [i]))[0].tobytes()
+        for seed in (0, 1)
+        for k in (0, 1, 2)
+        for i in (0, 1, 5)
     ]
     assert len(set(drawn)) == len(drawn)
 
@@ -113,7 +130,11 @@ def test_class_counts_out_of_range_are_refused(family, classes):
 
 @pytest.mark.parametrize(
     ("categories", "instances", "message"),
-    [([CLASSES], [0], "category must be in"), ([-1], [0], "category must be in"), ([0], [-1], "instance must be in")],
+    [
+        ([CLASSES], [0], "category must be in"),
+        ([-1], [0], "category must be in"),
+        ([0], [-1], "instance must be in"),
+    ],
 )
 def test_identities_out_of_range_are_refused(family, categories, instances, message):
     with pytest.raises(InputError, match=message):
@@ -121,7 +142,9 @@ def test_identities_out_of_range_are_refused(family, categories, instances, mess
 
 
 def test_unknown_names_are_refused_with_the_nearest():
-    with pytest.raises(InputError, match="family must be one of .* got 'rcbd'"):
+    with pytest.raises(InputError, match=r"family must be one of .* got 'rcbd'"):
         fdsl.family("rcbd")
-    with pytest.raises(InputError, match="field of RCDB must be one of classes, variant, got 'varaint'.*did you mean"):
+    with pytest.raises(
+        InputError, match=r"field of RCDB must be one of classes, variant, got 'varaint'.*did you mean"
+    ):
         fdsl.family("rcdb", varaint="paper")

@@ -36,7 +36,9 @@ def test_known_answers(counter, key, block):
 
 @given(st.tuples(word32, word32, word32, word32), st.tuples(word32, word32))
 def test_scalar_equals_array(counter, key):
-    assert tuple(philox4x32(counter, key).tolist()) == philox_block(*map(np.uint32, counter), *map(np.uint32, key))
+    assert tuple(philox4x32(counter, key).tolist()) == philox_block(
+        *map(np.uint32, counter), *map(np.uint32, key)
+    )
 
 
 @given(word32, st.integers(0, 1000), st.integers(0, 1000), st.integers(1, 12))

@@ -66,7 +66,9 @@ def test_paper_varies_the_centre_alone():
 
 
 def test_an_unknown_variant_is_named():
-    with pytest.raises(InputError, match="variant must be one of released, paper, got 'papers'.*did you mean"):
+    with pytest.raises(
+        InputError, match=r"variant must be one of released, paper, got 'papers'.*did you mean"
+    ):
         fdsl.RCDB(variant="papers")
 
 

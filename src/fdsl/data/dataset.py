@@ -22,7 +22,7 @@ UNLIMITED = 1000
 
 
 class FormulaDataset(Dataset[tuple[Any, int]]):
-    """Images of a family by index: category index // instances, instance index % instances, as a folder would list them.
+    """Images of a family by index, category after category as a folder would list them.
 
     An image depends on (family, seed, index) and, for unlimited instances, the epoch: not on workers, threads, batch
     size, order or machine.
@@ -62,7 +62,7 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         self.classes = [f"{k:05d}" for k in range(family.classes)]
         self.class_to_idx = {name: k for k, name in enumerate(self.classes)}
         # shared memory, so that persistent DataLoader workers see the epoch change
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
     @property
     def instances_per_epoch(self) -> int:
@@ -95,7 +95,9 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         """
         index = np.asarray(indices, np.int64).reshape(-1)
         if index.size and (index.min() < -len(self) or index.max() >= len(self)):
-            raise IndexError(f"index must be in {-len(self)}..{len(self) - 1}, got {index.min()}..{index.max()}")
+            raise IndexError(
+                f"index must be in {-len(self)}..{len(self) - 1}, got {index.min()}..{index.max()}"
+            )
         categories, instances = np.divmod(index % len(self), self.instances_per_epoch)
         if self.instances is None:
             epoch = np.asarray(int(self._epoch[0]) if epochs is None else epochs, np.int64)
@@ -135,7 +137,8 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         """Draw a batch at once; a DataLoader's fetcher calls this."""
         images = self.render(indices)
         return [
-            (self._finished(image), label) for image, label in zip(images, self.labels(indices).tolist(), strict=True)
+            (self._finished(image), label)
+            for image, label in zip(images, self.labels(indices).tolist(), strict=True)
         ]
 
     def _finished(self, image: NDArray[np.uint8]) -> Any:

@@ -43,7 +43,9 @@ def family(name: str, **values: Any) -> Family:
         check_choice("family", name, _registry())
     cls = _registry()[by_lower[name.lower()]]
     for field in values:
-        check_choice(f"field of {cls.name}", field, [known.name for known in fields(cls) if known.name != "files"])
+        check_choice(
+            f"field of {cls.name}", field, [known.name for known in fields(cls) if known.name != "files"]
+        )
     try:
         return cls(**values)
     except TypeError as error:

@@ -90,7 +90,10 @@ class ExFractalDB(Family):
         self._identity(seed, [k], 0)
         maps, probability, count = self._systems(seed)
         n = int(count[k])
-        return {"maps": maps[k, :n].tolist(), "probability": (probability[k, :n] / probability[k].sum()).tolist()}
+        return {
+            "maps": maps[k, :n].tolist(),
+            "probability": (probability[k, :n] / probability[k].sum()).tolist(),
+        }
 
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> AffineMaps3D:
         k, i = self._identity(seed, categories, instances)

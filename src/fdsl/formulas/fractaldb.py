@@ -43,8 +43,8 @@ class FractalDB(Family):
 
     Attributes:
         variant: "patch_gray", an opaque random 3x3 patch a point (the published default); "point_gray", a pixel a
-            point; "patch_or", patches whose zeros leave the pixel alone (fuller images); "patch_color" and "point_color",
-            hue by point number.
+            point; "patch_or", patches whose zeros leave the pixel alone (fuller images); "patch_color" and
+            "point_color", hue by point number.
         points: points an image.
         least_fill: weightings whose trial drawing diverges, or hits less than this share of the canvas, are skipped;
             0 keeps all, as released (4% of them diverge, a quarter fills under 0.1).
@@ -90,7 +90,10 @@ class FractalDB(Family):
         self._identity(seed, [k], 0)
         maps, probability, count = _systems(self, seed)
         n = int(count[k])
-        return {"maps": maps[k, :n].tolist(), "probability": (probability[k, :n] / probability[k].sum()).tolist()}
+        return {
+            "maps": maps[k, :n].tolist(),
+            "probability": (probability[k, :n] / probability[k].sum()).tolist(),
+        }
 
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> AffineMaps2D:
         k, i = self._identity(seed, categories, instances)
@@ -116,9 +119,7 @@ class FractalDB(Family):
             padding=PADDING,
         )
 
-    def _weightings(
-        self, seed: int, k: NDArray[np.int64], drawing: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
+    def _weightings(self, seed: int, k: NDArray[np.int64], drawing: NDArray[np.int64]) -> NDArray[np.int64]:
         if self.least_fill == 0.0:
             return drawing % WEIGHTINGS
         usable = [_usable_weightings(self, seed, int(category)) for category in k]
@@ -155,9 +156,17 @@ def _searched(stream: str, seed: int, classes: int) -> Systems:
     def accepted(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         maps, count = candidates(seed, stream, numbers, PARTS)
         address = np.empty((len(numbers), 4), np.uint32)
-        address[:, 0], address[:, 1], address[:, 2], address[:, 3] = seed, stream_word(stream), numbers, SEARCH
+        address[:, 0], address[:, 1], address[:, 2], address[:, 3] = (
+            seed,
+            stream_word(stream),
+            numbers,
+            SEARCH,
+        )
         table = AffineMaps2D(
-            address, maps.astype(np.float32), thresholds(_determinants(maps), count), np.zeros(len(maps), np.uint8)
+            address,
+            maps.astype(np.float32),
+            thresholds(_determinants(maps), count),
+            np.zeros(len(maps), np.uint8),
         )
         return _fills(table) >= LEAST_FILL
 

@@ -63,7 +63,9 @@ class RCDB(Family):
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return V, L, noise c, drift w, and instance 0's radius, oval rates and centre."""
         self._identity(seed, [k], 0)
-        return {name: column[k].item() for name, column in _categories(self.stream, seed, self.classes).items()}
+        return {
+            name: column[k].item() for name, column in _categories(self.stream, seed, self.classes).items()
+        }
 
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> RadialStrokes:
         k, i = self._identity(seed, categories, instances)

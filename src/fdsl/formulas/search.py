@@ -61,9 +61,7 @@ def find(definition: dict[str, Any], test: Test, count: int) -> NDArray[np.int64
     return known[:count]
 
 
-def _search(
-    test: Test, known: NDArray[np.int64], tested: int, count: int
-) -> tuple[NDArray[np.int64], int]:
+def _search(test: Test, known: NDArray[np.int64], tested: int, count: int) -> tuple[NDArray[np.int64], int]:
     parts = [known]
     missing = count - len(known)
     cores = usable_cores()

@@ -33,7 +33,7 @@ class AffineMaps2D:
         begins: int32 [N, MAX_MAPS], from `maps.thresholds`.
         flips: uint8 [N], bit 0 mirrors left-right, bit 1 top-bottom.
         points: points an image.
-        ink: "point" (the pixel), "paste" (an opaque random 3x3 patch) or "or" (the patch's zeros leave the pixel alone).
+        ink: "point" (the pixel), "paste" (an opaque random 3x3 patch) or "or" (a patch whose zeros leave pixels alone).
         value: gray of the ink.
         colour: hue by point number mod 128 instead of gray.
         canvas: side of the native canvas, pixels.
@@ -136,7 +136,7 @@ def bounds(x_SR, y_SR):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def fit(low, high, canvas, padding):  # type: ignore[no-untyped-def]
-    """Return (scale, offset), float64, that take [low, high] to the canvas less its padding; a single value to the padding."""
+    """Return (scale, offset), float64, that take [low, high] to the canvas less its padding."""
     extent = np.float64(high) - np.float64(low)
     scale = (canvas - 2.0 * padding) / extent if extent > 0.0 else 0.0
     return scale, padding - scale * np.float64(low)

@@ -33,9 +33,8 @@ def thresholds(probability: NDArray[np.float64], count: NDArray[np.int64]) -> ND
     """
     upto = np.cumsum(probability, axis=1)
     begins = np.concatenate([np.zeros((len(upto), 1)), upto[:, :-1]], axis=1) / upto[:, -1:]
-    begins = np.rint(begins * NEVER).astype(np.int32)
-    begins[np.arange(MAX_MAPS) >= count[:, None]] = NEVER
-    return begins
+    own = np.arange(MAX_MAPS) < count[:, None]
+    return np.where(own, np.rint(begins * NEVER), NEVER).astype(np.int32)
 
 
 def steps_for(points: int, orbits: int) -> int:

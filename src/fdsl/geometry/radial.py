@@ -89,9 +89,7 @@ def perlin_1d(word):  # type: ignore[no-untyped-def]
 def noise_block(address, stroke, vertex, vertices):  # type: ignore[no-untyped-def]
     """Return the four words that move `vertex` in strokes `stroke` (even; words 0, 1) and `stroke + 1` (2, 3)."""
     i = uint32(uint32(stroke >> 1) * uint32(vertices) + uint32(vertex))
-    return philox_block(
-        address[2], address[3], uint32(STROKE_NOISE), i, address[0], address[1]
-    )
+    return philox_block(address[2], address[3], uint32(STROKE_NOISE), i, address[0], address[1])
 
 
 @njit(inline="always")

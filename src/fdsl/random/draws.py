@@ -38,7 +38,9 @@ def blocks(
     Returns:
         uint32 [..., 4].
     """
-    parts = np.broadcast_arrays(*(np.asarray(part, np.uint64) for part in (category, instance, int(purpose), i)))
+    parts = np.broadcast_arrays(
+        *(np.asarray(part, np.uint64) for part in (category, instance, int(purpose), i))
+    )
     return philox4x32(np.stack(parts, axis=-1), (check_seed(seed), stream_word(stream)))
 
 

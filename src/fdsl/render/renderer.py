@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +26,14 @@ ROWS_A_TASK = 8
 
 LINES = ("auto", "crisp", "area")
 
-_DRAWERS = {RadialStrokes: radial.drawer, AffineMaps2D: affine2d.drawer, AffineMaps3D: affine3d.drawer}
+Draw = Callable[[int, int], None]
+"""Draws rows begin..end-1 of a table."""
+
+_DRAWERS: dict[type, Callable[[Any, Frame, NDArray[np.uint8]], Draw]] = {
+    RadialStrokes: radial.drawer,
+    AffineMaps2D: affine2d.drawer,
+    AffineMaps3D: affine3d.drawer,
+}
 
 
 class _Table(Protocol):
@@ -96,7 +103,7 @@ class Renderer:
         self._spread(_DRAWERS[type(table)](table, frame, images), len(table))
         return images
 
-    def _spread(self, draw: Callable[[int, int], None], rows: int) -> None:
+    def _spread(self, draw: Draw, rows: int) -> None:
         """Call draw(begin, end) over all rows, from several threads when there is work for them."""
         each = max(1, min(ROWS_A_TASK, -(-rows // self.threads)))
         begins = range(0, rows, each)

@@ -48,7 +48,7 @@ def palette() -> NDArray[np.uint8]:
 
 @njit
 def _placement(bounds, canvas, padding, flip, place):  # type: ignore[no-untyped-def]
-    """Return float32 [2, 3] from attractor to pixels: fit to the canvas, top to bottom, the instance's flip, the frame."""
+    """Return float32 [2, 3] from attractor to pixels: fit to the canvas, flip, then the frame."""
     scale_x, offset_x = geometry.fit(bounds[1], bounds[2], canvas, padding)
     scale_y, offset_y = geometry.fit(bounds[3], bounds[4], canvas, padding)
     if flip & 1:

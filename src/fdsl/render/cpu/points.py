@@ -1,8 +1,8 @@
 """Points on a canvas: where they fall, and what ink they leave.
 
 The canvas has a border of one pixel, so that a patch whose middle lies just outside still shows, and one cell more at
-the end that takes every other point. A cell holds a `mark`: the last point's number + 1 in the high bits and, in the low
-nine, the 3x3 patch around it, bit 3 * line + column.
+the end that takes every other point. A cell holds a `mark`: the last point's number + 1 in the high bits and, in
+the low nine, the 3x3 patch around it, bit 3 * line + column.
 """
 
 from __future__ import annotations
