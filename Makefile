@@ -1,0 +1,46 @@
+# Every target sets up what it needs in .venv; `make demo` and `make test` are all a newcomer has to know.
+
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+ARGS ?=
+
+.PHONY: help install demo quick test lint bench clean
+.DEFAULT_GOAL := help
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+demo: $(INSTALLED)  ## draw, pre-train, fine-tune and compare, then write a report (options: ARGS="--quick")
+	$(BIN)/fdsl demo $(ARGS)
+
+quick: $(INSTALLED)  ## the demo in under two minutes, to see that it runs
+	$(BIN)/fdsl demo --quick $(ARGS)
+
+test: $(INSTALLED)  ## run the tests (options: ARGS="-k sheet")
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)  ## style, types and import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)  ## measure how fast images are drawn (options: ARGS="--quick")
+	$(BIN)/fdsl bench render $(ARGS)
+
+install: $(INSTALLED)  ## create .venv and install everything into it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@"$(or $(PYTHON),python3)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo 'error: Python 3.11 or later is needed, name one with: make PYTHON=/path/to/python3.11' >&2; exit 2; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install -c constraints.txt -e ".[all,dev]"
+	@touch $@
+
+clean:  ## remove .venv, caches and build outputs
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

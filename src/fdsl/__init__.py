@@ -1,0 +1,63 @@
+"""Formula-driven supervised learning: labelled images drawn from formulas, and models pre-trained on them.
+
+Importing this package is quick: what needs numba or torch is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fdsl.errors import DataError, FdslError, InputError
+
+if TYPE_CHECKING:
+    from fdsl.data.dataset import FormulaDataset
+    from fdsl.data.loader import Loader
+    from fdsl.evaluate.sheet import contact_sheet
+    from fdsl.formulas import RCDB, ExFractalDB, FractalDB, MVFractalDB, families, family
+    from fdsl.render import Renderer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "RCDB",
+    "DataError",
+    "ExFractalDB",
+    "FdslError",
+    "FormulaDataset",
+    "FractalDB",
+    "InputError",
+    "Loader",
+    "MVFractalDB",
+    "Renderer",
+    "__version__",
+    "contact_sheet",
+    "families",
+    "family",
+]
+
+_LAZY = {
+    "RCDB": "fdsl.formulas",
+    "ExFractalDB": "fdsl.formulas",
+    "FormulaDataset": "fdsl.data.dataset",
+    "FractalDB": "fdsl.formulas",
+    "Loader": "fdsl.data.loader",
+    "MVFractalDB": "fdsl.formulas",
+    "Renderer": "fdsl.render",
+    "contact_sheet": "fdsl.evaluate.sheet",
+    "families": "fdsl.formulas",
+    "family": "fdsl.formulas",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use (PEP 562) and keep it."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'fdsl' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,107 @@
+"""The baseline everyone would write first: Python, NumPy and Pillow, an image at a time, a point at a time.
+
+The images show the same strokes and the same maps as the renderer's. Radial polygons are traced by this
+package's own kernel, so that there the baseline is charged for Pillow's drawing alone.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from fdsl.formulas.base import Table
+from fdsl.geometry.affine2d import AffineMaps2D
+from fdsl.geometry.affine3d import DISTANCE, FOCAL, AffineMaps3D
+from fdsl.geometry.maps import BURN_IN, NEVER
+from fdsl.geometry.radial import RadialStrokes, polygons
+
+
+def draw(table: Table, row: int, size: int) -> Image.Image:
+    """Draw image `row` of `table` at `size` pixels, one pixel a point or stroke width (3 x 3 for patches)."""
+    if isinstance(table, RadialStrokes):
+        return _draw_strokes(table, row, size)
+    if isinstance(table, AffineMaps2D):
+        return _draw_plane(table, row, size)
+    if isinstance(table, AffineMaps3D):
+        return _draw_space(table, row, size)
+    raise TypeError(f"no straightforward drawing of {type(table).__name__}")
+
+
+def _draw_strokes(table: RadialStrokes, row: int, size: int) -> Image.Image:
+    picture = Image.new("L", (size, size), table.background)
+    pen = ImageDraw.Draw(picture)
+    points_LV2, grays_L = polygons(table, row)
+    points_LV2 *= size / table.canvas
+    for points_V2, gray in zip(points_LV2.tolist(), grays_L.tolist(), strict=True):
+        corners = [tuple(point) for point in points_V2]
+        pen.line([*corners, corners[0]], fill=gray)
+    return picture
+
+
+def _draw_plane(table: AffineMaps2D, row: int, size: int) -> Image.Image:
+    chance = random.Random(row)
+    maps, picks = _choices(table.maps[row], table.begins[row], table.points, chance)
+    x = y = 0.0
+    points = []
+    for pick in picks:
+        a, b, c, d, e, f = maps[pick]
+        x, y = a * x + b * y + e, c * x + d * y + f
+        points.append((x, y))
+    padding = table.padding * size / table.canvas
+    points_P2 = np.array(points[BURN_IN:])
+    low, high = points_P2.min(axis=0), points_P2.max(axis=0)
+    places_P2 = (padding + (points_P2 - low) / (high - low) * (size - 2 * padding)).astype(int)
+    # A border of one pixel saves every patch from being clipped.
+    canvas = np.zeros((size + 2, size + 2), np.uint8)
+    patches = _patches(table)
+    for (column, line), patch in zip(
+        places_P2.tolist(), chance.choices(patches, k=len(places_P2)), strict=True
+    ):
+        if table.ink == "point":
+            canvas[line + 1, column + 1] = table.value
+        elif table.ink == "or":
+            canvas[line : line + 3, column : column + 3] |= patch
+        else:
+            canvas[line : line + 3, column : column + 3] = patch
+    inside = canvas[1:-1, 1:-1]
+    if table.flips[row] & 1:
+        inside = inside[:, ::-1]
+    # Without a flip y points up.
+    return Image.fromarray(np.ascontiguousarray(inside if table.flips[row] & 2 else inside[::-1]))
+
+
+def _patches(table: AffineMaps2D) -> list[NDArray[np.uint8]]:
+    """Return the 511 patterns of 3 x 3 pixels that are not empty, in the table's gray."""
+    bits = (np.arange(1, 512)[:, None] >> np.arange(9)) & 1
+    return list((bits * table.value).astype(np.uint8).reshape(-1, 3, 3))
+
+
+def _draw_space(table: AffineMaps3D, row: int, size: int) -> Image.Image:
+    maps, picks = _choices(table.maps[row], table.begins[row], table.points, random.Random(row))
+    x = y = z = 0.0
+    points = []
+    for pick in picks:
+        a, b, c, d, e, f, g, h, i, j, k, m = maps[pick]
+        x, y, z = a * x + b * y + c * z + j, d * x + e * y + f * z + k, g * x + h * y + i * z + m
+        points.append((x, y, z))
+    points_P3 = np.array(points[BURN_IN:])
+    points_P3 *= 2 / (points_P3.max() - points_P3.min())
+    right_P, up_P, back_P = table.rotation[row] @ (points_P3 - points_P3.mean(axis=0)).T
+    scale_P = FOCAL / (DISTANCE - back_P)
+    places_P2 = ((1 + np.stack([right_P * scale_P, -up_P * scale_P], axis=1)) * size / 2).astype(int)
+    picture = Image.new("L", (size, size), table.background)
+    for column, line in places_P2.tolist():
+        if 0 <= column < size and 0 <= line < size:
+            picture.putpixel((column, line), table.value)
+    return picture
+
+
+def _choices(
+    maps: NDArray[np.float32], begins: NDArray[np.int32], points: int, chance: random.Random
+) -> tuple[list[list[float]], list[int]]:
+    """Return the maps' coefficients, and which map each of `points` steps after the burn-in applies."""
+    weights = np.diff(np.append(begins, NEVER)).tolist()
+    return maps.tolist(), chance.choices(range(len(weights)), weights, k=points + BURN_IN)

@@ -1,0 +1,125 @@
+"""Finds the subcommand, runs it, and turns what goes wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fdsl.errors import FdslError, InputError, check_choice
+
+EXIT_OK = 0
+EXIT_BUG = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One subcommand: the module whose `run(argv)` does it, imported only when it is asked for."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "preview": Command(
+        "fdsl.cli.preview", "draw a contact sheet of a family: rows categories, columns instances"
+    ),
+    "pretrain": Command("fdsl.cli.pretrain", "pre-train a timm model on images drawn from formulas"),
+    "finetune": Command("fdsl.cli.finetune", "fine-tune it on real images, or train one from scratch"),
+    "bench render": Command("fdsl.cli.bench", "measure how fast images are drawn, beside two baselines"),
+    "demo": Command("fdsl.cli.demo", "all of it in small, with a report to look at"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (without the program's name) and return its exit code.
+
+    0 done; 1 a defect of fdsl; 2 unusable input, or a file that cannot be read or written; 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    try:
+        _dispatch([argument for argument in arguments if argument != "--debug"])
+        sys.stdout.flush()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else EXIT_OK
+    except BrokenPipeError:
+        # The reader has gone (`fdsl ... | head`); stdout goes elsewhere so that exit is quiet too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return _fail("interrupted", EXIT_INTERRUPTED, debug)
+    except FdslError as error:
+        return _fail(str(error), EXIT_BAD_INPUT, debug)
+    except OSError as error:
+        return _fail(_describe_os_error(error), EXIT_BAD_INPUT, debug)
+    except MemoryError as error:
+        return _fail(f"not enough memory: {error}", EXIT_BAD_INPUT, debug)
+    except Exception as error:  # noqa: BLE001 (after this there is nobody to tell)
+        message = f"{type(error).__name__}: {error} (a defect of fdsl; --debug shows where)"
+        return _fail(message, EXIT_BUG, debug)
+    return EXIT_OK
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return
+    if arguments[0] == "--version":
+        from fdsl import __version__
+
+        print(f"fdsl {__version__}")
+        return
+    if arguments[0].startswith("-"):
+        raise InputError(f"unknown option {arguments[0]}: a command comes first; see fdsl --help")
+    name, rest = _split_command(arguments)
+    importlib.import_module(COMMANDS[name].module).run(rest)
+
+
+def _split_command(arguments: list[str]) -> tuple[str, list[str]]:
+    """Return the command's name (of one word or two) and the arguments after it."""
+    first, rest = arguments[0], arguments[1:]
+    subcommands = [name.split()[1] for name in COMMANDS if name.startswith(f"{first} ")]
+    if not subcommands:
+        return check_choice("command", first, COMMANDS), rest
+    if not rest or rest[0] in ("-h", "--help"):
+        raise InputError(f"fdsl {first} must be followed by {' or '.join(subcommands)}; see fdsl --help")
+    return f"{first} {check_choice(f'fdsl {first}', rest[0], subcommands)}", rest[1:]
+
+
+def usage() -> str:
+    """Return the text of `fdsl --help`."""
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: fdsl COMMAND [OPTIONS]",
+            "",
+            "Labelled images drawn from formulas, and vision models pre-trained on them.",
+            "",
+            *lines,
+            "",
+            "  fdsl COMMAND --help  a command's options",
+            "  fdsl --version       the version",
+            "  --debug              with any command: show the traceback of an error",
+        ]
+    )
+
+
+def _describe_os_error(error: OSError) -> str:
+    place = f": {error.filename}" if error.filename is not None else ""
+    return f"{error.strerror or error}{place}"
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    # One line whatever the message holds: rich tracebacks and libraries like to add more.
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,66 @@
+"""`fdsl preview`: draw a contact sheet of a family."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from fdsl.cli.parse import parse
+from fdsl.errors import check_int
+from fdsl.evaluate.sheet import check_picture_path, family_sheet, save_picture
+from fdsl.formulas import family
+from fdsl.train.config import parse_options
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewConfig:
+    """Draw a contact sheet of a family: rows are categories, columns are instances of them.
+
+    Raises:
+        InputError: a field is out of range; the message names it.
+    """
+
+    family: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FAMILY")]
+    """Family of formulas to draw from, for example RCDB."""
+    out: Path = Path("sheet.png")
+    """Picture to write."""
+    categories: int = 8
+    """Rows."""
+    instances: int = 8
+    """Columns."""
+    size: int = 128
+    """Height and width of each image, in pixels."""
+    classes: int | None = None
+    """Categories of the dataset; None is the family's own number."""
+    seed: int = 0
+    """Seed of the dataset."""
+    lines: Literal["auto", "crisp", "area"] = "auto"
+    """How a drawing becomes pixels: crisp (at the output size), area (drawn larger and averaged), or auto."""
+    options: tuple[str, ...] = ()
+    """Further fields of the family as KEY=VALUE, for example variant=paper."""
+
+    def __post_init__(self) -> None:
+        check_int("categories", self.categories, 1)
+        check_int("instances", self.instances, 1)
+        check_picture_path("out", self.out)
+        parse_options("options", self.options)
+
+
+def run(argv: list[str]) -> None:
+    """Parse `argv` into a `PreviewConfig`, draw the sheet and write it."""
+    config = parse(PreviewConfig, "preview", argv)
+    fields = parse_options("options", config.options)
+    if config.classes is not None:
+        fields["classes"] = config.classes
+    started = time.perf_counter()
+    drawn = family(config.family, **fields)
+    sheet = family_sheet(
+        drawn, config.categories, config.instances, size=config.size, seed=config.seed, lines=config.lines
+    )
+    save_picture(sheet, config.out)
+    count, seconds = config.categories * config.instances, time.perf_counter() - started
+    print(f"{config.out}: {count} images of {drawn.name}, {config.size} px, {seconds:.1f} s")

@@ -1,0 +1,214 @@
+"""The report: numbers and pictures of finished runs as one self-contained HTML page.
+
+`render` is a pure function of its `Report`; reading run folders is left to `runs`, judging them to `compare`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from fdsl.evaluate import figures
+from fdsl.evaluate.compare import ArmName, Cell, Comparison, paired, verdict
+from fdsl.evaluate.runs import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image of the report; `pixels` has small images shown with their pixels as squares."""
+
+    image: Image.Image
+    caption: str
+    pixels: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """How fast images were drawn: images a second of each repetition, at one size."""
+
+    family: str
+    size: int
+    threads: int
+    batch: int
+    rates: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Median over the repetitions, images a second."""
+        return statistics.median(self.rates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A shell command and what it is for."""
+
+    title: str
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything the page shows.
+
+    Attributes:
+        title, subtitle: the head of the page.
+        notice: why the run was too short to show a gain; it stands on top, and no verdict is given.
+        sheet: the contact sheet; examples: the labelled images of one seed.
+        speeds: drawing speed, measured.
+        pretrained: the pre-training run.
+        comparison: fine-tuned against scratch; finetuned: the runs it was made from, keyed (arm, lr, seed).
+        chosen: one sentence on how each arm's learning rate was chosen.
+        facts: tables of names and values on what was run and where, by heading.
+        again, bigger: commands to do the same once more, and with more of everything.
+    """
+
+    title: str
+    subtitle: str
+    notice: str = ""
+    sheet: Picture
+    examples: Picture
+    speeds: Sequence[Speed]
+    pretrained: Run
+    comparison: Comparison
+    finetuned: Mapping[tuple[ArmName, float, int], Run]
+    chosen: str
+    facts: Mapping[str, Mapping[str, str]]
+    again: Sequence[Step]
+    bigger: Sequence[Step]
+
+
+def render(report: Report) -> str:
+    """Return the page as HTML text: no file, script or address outside it is needed to show it.
+
+    Raises:
+        DataError: a run lacks a number the page shows.
+    """
+    environment = Environment(
+        loader=PackageLoader("fdsl.evaluate"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(data_uri=data_uri, count=count, duration=duration, rate=rate)
+    environment.filters.update(one="{:.1f}".format, signed="{:+.1f}".format)
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        report=report,
+        comparison=report.comparison,
+        verdict=verdict(report.comparison, judge=not report.notice),
+        figures=_figures(report),
+        gains=_gain_rows(report.comparison),
+        rates=_rate_rows(report.comparison),
+        pretext=_pretext(report.pretrained),
+    )
+
+
+def data_uri(image: Image.Image) -> str:
+    """Return the image as a PNG inside a data: address."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def count(number: float) -> str:
+    """Return a whole number with thousands set apart: 448,000."""
+    return f"{round(number):,}"
+
+
+def rate(number: float) -> str:
+    """Return a rate to three figures, or whole from a hundred on: 8.25, 1,234."""
+    return f"{number:.3g}" if number < 100 else count(number)
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time as a person would say it: 48 s, 8 min 12 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _pretext(run: Run) -> dict[str, float]:
+    """Return the numbers of the pre-training that the text names."""
+    return {
+        "samples": run.number("samples"),
+        "seconds": run.number("seconds"),
+        "rate": run.number("samples_per_second"),
+        "draw_share": 100 * run.number("draw_share"),
+        "accuracy": 100 * run.number("accuracy"),
+        "held_out": run.config["held_out"],
+        "classes": run.config["classes"],
+        "chance": 100 / run.config["classes"],
+    }
+
+
+def _figures(report: Report) -> dict[str, Markup]:
+    """Draw every figure, as inline SVG of our own making (hence safe to leave unescaped)."""
+    run, comparison = report.pretrained, report.comparison
+    samples = run.metrics["samples"]
+    pretext = _pretext(run)
+    drawn = {
+        "loss": figures.curve("loss", "Training loss", samples, run.metrics["loss"]),
+        "accuracy": figures.curve(
+            "accuracy",
+            "Accuracy in telling the formulas apart",
+            samples,
+            100 * run.metrics["accuracy"],
+            percent=True,
+            chance=pretext["chance"],
+            final=pretext["accuracy"],
+        ),
+        "paired": figures.paired_dots(comparison, "Test accuracy, each at its best learning rate"),
+        "rates": figures.rates(comparison, "Test accuracy at every learning rate tried"),
+        "learning": figures.learning(
+            [
+                ("scratch", _accuracy_curves(report, "scratch")),
+                ("pretrained", _accuracy_curves(report, "pretrained")),
+            ],
+            "Test accuracy while fine-tuning",
+            x_label="epochs",
+        ),
+    }
+    return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def _accuracy_curves(report: Report, arm: ArmName) -> list[tuple[figures.Numbers, figures.Numbers]]:
+    """Return (epochs, test accuracy in percent) of each seed at the learning rate the arm is judged by."""
+    comparison = report.comparison
+    cell = comparison.best_pretrained if arm == "pretrained" else comparison.best_scratch
+    curves = []
+    for seed in comparison.seeds:
+        metrics = report.finetuned[arm, cell.lr, seed].metrics
+        measured = ~np.isnan(metrics["test_accuracy"])
+        curves.append((metrics["epoch"][measured], 100 * metrics["test_accuracy"][measured]))
+    return curves
+
+
+def _gain_rows(comparison: Comparison) -> list[tuple[int, float, float, float]]:
+    """Return (seed, scratch, pre-trained, gain), percent and points, a row a seed."""
+    columns = (
+        comparison.seeds,
+        comparison.best_scratch.accuracies,
+        comparison.best_pretrained.accuracies,
+        comparison.gains,
+    )
+    return list(zip(*columns, strict=True))
+
+
+def _rate_rows(comparison: Comparison) -> list[tuple[Cell, Cell, float]]:
+    """Return (scratch, pre-trained, mean gain) at each learning rate."""
+    pairs = zip(comparison.scratch, comparison.pretrained, strict=True)
+    return [
+        (scratch, pretrained, statistics.fmean(paired(pretrained, scratch))) for scratch, pretrained in pairs
+    ]

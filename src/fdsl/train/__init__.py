@@ -1,0 +1,44 @@
+"""Training: one loop on Lightning Fabric and timm's parts; pre-training and fine-tuning feed it differently.
+
+The configs load at once; everything that needs torch loads when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fdsl.train.config import FinetuneConfig, PretrainConfig
+
+if TYPE_CHECKING:
+    from fdsl.train.finetune import FinetuneResult, finetune
+    from fdsl.train.pretrain import PretrainResult, pretrain
+    from fdsl.train.weights import load_weights, save_weights
+
+__all__ = [
+    "FinetuneConfig",
+    "FinetuneResult",
+    "PretrainConfig",
+    "PretrainResult",
+    "finetune",
+    "load_weights",
+    "pretrain",
+    "save_weights",
+]
+
+_HOMES = {
+    "FinetuneResult": "finetune",
+    "PretrainResult": "pretrain",
+    "finetune": "finetune",
+    "load_weights": "weights",
+    "pretrain": "pretrain",
+    "save_weights": "weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value  # a submodule of the same name would otherwise shadow the function
+    return value

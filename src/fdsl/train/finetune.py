@@ -1,0 +1,230 @@
+"""Fine-tuning: a classifier of real images, from pre-trained weights or by the same path from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fdsl.data.real import RealImages, few_labels, open_images
+from fdsl.errors import DataError, InputError
+from fdsl.train.accuracy import BATCH, count_right
+from fdsl.train.batches import EVAL_CROP, Method, SquareImages, TrainingBatches
+from fdsl.train.config import DEFAULT_MODEL, FinetuneConfig, parse_options
+from fdsl.train.device import borrowed_state, describe, make_fabric, reseed
+from fdsl.train.learner import Learner
+from fdsl.train.loop import train
+from fdsl.train.meter import Window
+from fdsl.train.model import build_model, default_size
+from fdsl.train.pixels import Standardize
+from fdsl.train.run import Number, RunFolder
+from fdsl.train.weights import Architecture, MatchReport, describe_weights, load_weights, save_weights
+
+STATISTICS_IMAGES = 1024
+SMALL = 64  # pixels; up to here a shift is the usual augmentation, above it a random crop
+TEST_SEED = 0  # the test images are the same for every seed of a run
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneResult:
+    """What a fine-tuning run came to."""
+
+    out: Path
+    """The run's folder; its weights load with timm's local-dir."""
+    accuracy: float
+    """Accuracy on the test images after the last epoch, in 0..1."""
+    per_class: dict[str, float]
+    """The same a class; classes without test images are left out."""
+    test_images: int
+    labels: int
+    """Labelled training images used."""
+    epochs: int
+    steps: int
+    seed: int
+    lr: float
+    """Peak learning rate."""
+    seconds: float
+    """Time spent learning, without evaluation and checkpoints."""
+    samples_per_second: float
+    loss: float
+    """Mean training loss of the last epoch."""
+    train_accuracy: float
+    """Accuracy on the augmented training images in the last epoch, in 0..1."""
+    model: str
+    size: int
+    weights: str | None
+    """Where the weights came from; None is from scratch."""
+    match: MatchReport | None
+    """How they met the model."""
+    skipped: tuple[str, ...]
+    """Broken images left out."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        match = self.match.to_json() if self.match is not None else None
+        return {**vars(self), "out": str(self.out), "match": match, "skipped": list(self.skipped)}
+
+
+Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+class FinetuneTask:
+    """Feeds the loop with batches of real images and tests what it learned."""
+
+    name = "finetune"
+    columns: tuple[str, ...] = ("epoch", "step", "lr", "train_loss", "train_accuracy", "test_accuracy")
+
+    def __init__(
+        self, config: FinetuneConfig, images: RealImages, test_images: RealImages, size: int, fabric: Fabric
+    ) -> None:
+        """Open the images, if they fit in memory, and measure mean and deviation of the training ones."""
+        self._config, self._fabric = config, fabric
+        self._count, self._classes = len(images), len(images.classes)
+        self.steps = ceil(config.epochs * len(images) / config.batch_size)
+        method = _method(config, size)
+        flip = config.data != "digits" if config.flip is None else config.flip
+        self._training = TrainingBatches(images, size, method, flip=flip, seed=config.seed)
+        self._test = SquareImages(test_images, size, share=EVAL_CROP if method == "crop" else 1.0)
+        sample = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
+        pixels = SquareImages(images.subset(sample), size).pixels(np.arange(len(sample)))
+        self.inputs = Standardize.of(pixels, fabric.device)
+        self._counts: dict[int, Counts] = {}
+
+    def batches(self, step: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """Return the batches after update `step`."""
+        return self._training.batches(self._config.batch_size, step, self.steps)
+
+    def epoch(self, step: int) -> int:
+        """Return the number of whole passes after `step` updates."""
+        return min(step * self._config.batch_size // self._count, self._config.epochs)
+
+    def reports_after(self, step: int) -> bool:
+        """Report at the end of each epoch."""
+        return step == self.steps or self.epoch(step) > self.epoch(step - 1)
+
+    def row(self, window: Window, model: nn.Module) -> dict[str, Number]:
+        """Return the means of the epoch; the test accuracy too if it is due."""
+        epoch, every = self.epoch(window.step), self._config.eval_every
+        row: dict[str, Number] = {
+            "epoch": epoch,
+            "step": window.step,
+            "lr": window.lr,
+            "train_loss": window.loss,
+            "train_accuracy": window.accuracy,
+        }
+        if window.step == self.steps or (every and epoch // every > self.epoch(window.step - 1) // every):
+            right, seen = self.test(model, window.step)
+            row["test_accuracy"] = float(right.sum() / seen.sum())
+        return row
+
+    def test(self, model: nn.Module, step: int) -> Counts:
+        """Return right answers and images a class, int64 [C] each, of `model` after `step` updates."""
+        if step not in self._counts:
+            batches = self._test.batches(BATCH)
+            self._counts = {step: count_right(self._fabric, model, batches, self.inputs, self._classes)}
+        return self._counts[step]
+
+
+def finetune(config: FinetuneConfig) -> FinetuneResult:
+    """Fine-tune a model on real images, test it and save it to `config.out`.
+
+    Raises:
+        InputError: a field does not fit another or the data, or the folder holds something else.
+        DataError: an image, the weights or a checkpoint are damaged.
+        FdslError: the loss stopped being a finite number.
+    """
+    run = RunFolder(config, "finetune", FinetuneTask.columns)
+    architecture = _architecture(config)
+    images, test_images = _data(config)
+    fabric = make_fabric(config.precision)
+    with borrowed_state(fabric.device, config.threads), run:
+        model, match = _model(config, architecture, classes=len(images.classes))
+        task = FinetuneTask(config, images, test_images, architecture.size, fabric)
+        learner = Learner(model, config, steps=task.steps, classes=len(images.classes), fabric=fabric)
+        meter = train(task, learner, config, run, describe(fabric))
+        best, size = learner.best_model, architecture.size
+        right, seen = task.test(best, task.steps)
+        mean, std = task.inputs.mean, task.inputs.std
+        save_weights(best, config.out, size=size, mean=mean, std=std, classes=images.classes)
+        per_class = zip(images.classes, right.tolist(), seen.tolist(), strict=True)
+        result = FinetuneResult(
+            out=config.out,
+            accuracy=int(right.sum()) / int(seen.sum()),
+            per_class={name: hits / count for name, hits, count in per_class if count},
+            test_images=len(test_images),
+            labels=len(images),
+            epochs=config.epochs,
+            steps=task.steps,
+            seed=config.seed,
+            lr=config.lr,
+            seconds=meter.seconds,
+            samples_per_second=task.steps * config.batch_size / meter.seconds,
+            loss=meter.last.loss,
+            train_accuracy=meter.last.accuracy,
+            model=architecture.model,
+            size=size,
+            weights=str(config.weights) if config.weights is not None else None,
+            match=match,
+            skipped=images.skipped + test_images.skipped,
+        )
+        run.finish(result.to_json())
+    return result
+
+
+def _architecture(config: FinetuneConfig) -> Architecture:
+    """Return the model asked for: fields of the config first, then what the weights say, then the default."""
+    described = describe_weights(config.weights) if config.weights is not None else None
+    if config.weights is not None and described is None and config.model is None:
+        raise InputError(f"model must be given, got None: no config.json lies beside {config.weights}")
+    args = parse_options("model_args", config.model_args)
+    if described is None:
+        model = config.model or DEFAULT_MODEL
+        return Architecture(model=model, model_args=args, size=config.size or default_size(model))
+    if config.model in (None, described.model):
+        args = {**described.model_args, **args}
+    return Architecture(
+        model=config.model or described.model, model_args=args, size=config.size or described.size
+    )
+
+
+def _data(config: FinetuneConfig) -> tuple[RealImages, RealImages]:
+    """Return the training images, cut to the labels allowed, and the test images."""
+    images = open_images(config.data, "train", skip_broken=config.skip_broken)
+    test_images = open_images(config.data, "test", skip_broken=config.skip_broken)
+    unknown = set(np.unique(test_images.labels).tolist()) - set(np.unique(images.labels).tolist())
+    if unknown:
+        raise DataError(f"{config.data} must train every class it tests, got none for label {min(unknown)}")
+    if config.test_limit is not None and config.test_limit < len(test_images):
+        test_images = few_labels(test_images, config.test_limit, TEST_SEED, field="test_limit")
+    if config.labels is not None:
+        images = few_labels(images, config.labels, config.seed)
+    return images, test_images
+
+
+def _model(
+    config: FinetuneConfig, architecture: Architecture, *, classes: int
+) -> tuple[nn.Module, MatchReport | None]:
+    """Build the model and fill it with the weights; what they did not fill is said aloud."""
+    reseed(config.seed, "finetune weights", 0)
+    name, args, size = architecture.model, architecture.model_args, architecture.size
+    model = build_model(name, args, size=size, classes=classes, drop_path=config.drop_path)
+    if config.weights is None:
+        return model, None
+    match = load_weights(model, config.weights)
+    for line in (f"weights from {config.weights}:", *match.lines()):
+        rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+    return model, match
+
+
+def _method(config: FinetuneConfig, size: int) -> Method:
+    if config.augment == "auto":
+        return "pad" if size <= SMALL else "crop"
+    return config.augment

@@ -1,0 +1,114 @@
+"""Everything an update changes: the model, its optimiser and its moving average."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.fabric import Fabric
+from timm.data.mixup import Mixup
+from timm.optim._optim_factory import create_optimizer_v2
+from timm.scheduler.cosine_lr import CosineLRScheduler
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from fdsl.train.config import TrainConfig
+from fdsl.train.device import attention
+
+
+class Learner:
+    """A model that learns batch by batch; its state goes into checkpoints."""
+
+    def __init__(
+        self, model: nn.Module, config: TrainConfig, *, steps: int, classes: int, fabric: Fabric
+    ) -> None:
+        """Set the model up on Fabric's device for `steps` updates over `classes` labels."""
+        self.fabric = fabric
+        self._clip = config.clip_grad
+        # fused: one pass a tensor; 1.6 ms an update instead of 4.4 for a small transformer on a CPU core.
+        optimizer = create_optimizer_v2(
+            model, opt="adamw", lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )
+        self.model, self.optimizer = fabric.setup(model, optimizer)
+        self._schedule = _cosine(optimizer, config, steps)
+        self._ema: ModelEmaV3 | None = None
+        if config.ema_decay:
+            self._ema = ModelEmaV3(self.model.module, decay=config.ema_decay, use_warmup=True)
+        self._mixup: Mixup | None = None
+        if config.mixup or config.cutmix:
+            self._mixup = Mixup(  # type: ignore[no-untyped-call]
+                config.mixup, config.cutmix, label_smoothing=config.label_smoothing, num_classes=classes
+            )
+        # Mixup's targets come smoothed already.
+        self._loss = nn.CrossEntropyLoss(label_smoothing=0.0 if self._mixup else config.label_smoothing)
+
+    @property
+    def best_model(self) -> nn.Module:
+        """The weights to evaluate and save: the moving average if there is one."""
+        model: nn.Module = self._ema.module if self._ema is not None else self.model.module
+        return model
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the last update."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def update(self, inputs: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Learn from one batch after `step` earlier ones.
+
+        Args:
+            inputs: float32 [B, 3, H, W] on the device; mixup changes them in place.
+            labels: int64 [B] on the device.
+            step: updates done before this one.
+
+        Returns:
+            the loss and the number of right answers, scalars left on the device. A mixed image counts as the
+            label with the larger share in it.
+        """
+        self._schedule.step_update(step)
+        targets = labels
+        if self._mixup is not None:
+            inputs, targets = self._mixup(inputs, labels)
+            labels = targets.argmax(1)
+        with attention(self.fabric):
+            logits: Tensor = self.model(inputs).float()
+        loss: Tensor = self._loss(logits, targets)
+        self.fabric.backward(loss)
+        if self._clip:
+            # An infinite norm shows in the loss, which names the update; Fabric's own error would not.
+            self.fabric.clip_gradients(
+                self.model, self.optimizer, max_norm=self._clip, error_if_nonfinite=False
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self._ema is not None:
+            self._ema.update(self.model.module, step)
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {
+            "model": self.model.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self._ema.module.state_dict() if self._ema is not None else None,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take back what `state` returned."""
+        self.model.module.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self._ema is not None:
+            self._ema.module.load_state_dict(state["ema"])
+
+
+def _cosine(optimizer: Optimizer, config: TrainConfig, steps: int) -> CosineLRScheduler:
+    """Rise from one warm-up step's share to the peak, then fall along a cosine to zero."""
+    warmup = round(config.warmup * steps)
+    return CosineLRScheduler(
+        optimizer,
+        t_initial=max(1, steps - warmup),
+        warmup_t=warmup,
+        warmup_lr_init=config.lr / max(1, warmup),
+        warmup_prefix=True,
+        t_in_epochs=False,
+    )

@@ -1,0 +1,163 @@
+"""Pre-training: a classifier of formula categories, on images drawn as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fdsl.data.dataset import FormulaDataset
+from fdsl.data.loader import Loader
+from fdsl.formulas import family
+from fdsl.train.accuracy import BATCH, count_right
+from fdsl.train.config import PretrainConfig, parse_options
+from fdsl.train.device import borrowed_state, describe, make_fabric, reseed
+from fdsl.train.learner import Learner
+from fdsl.train.loop import train
+from fdsl.train.meter import Meter, Window
+from fdsl.train.model import build_model
+from fdsl.train.pixels import Standardize
+from fdsl.train.run import Number, RunFolder
+from fdsl.train.weights import save_weights
+
+STATISTICS_IMAGES = 1024
+UNLIMITED_HELD_OUT = 1 << 31
+"""First held-out instance where training has no last one: it would take 2^31 epochs to get there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainResult:
+    """What a pre-training run came to."""
+
+    out: Path
+    """The run's folder; its weights load with timm's local-dir."""
+    steps: int
+    samples: int
+    seconds: float
+    """Time spent drawing and learning, without evaluation and checkpoints."""
+    samples_per_second: float
+    draw_share: float
+    """Share of `seconds` the model waited for images."""
+    loss: float
+    """Mean training loss since the last but one report."""
+    train_accuracy: float
+    """Accuracy on the augmented training images since the last but one report, in 0..1."""
+    accuracy: float
+    """Accuracy on held-out instances of the same categories, drawn without augmentation, in 0..1."""
+    held_out: int
+    """Held-out images drawn."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {**vars(self), "out": str(self.out)}
+
+
+class PretrainTask:
+    """Feeds the loop with batches of `dataset`."""
+
+    name = "pretrain"
+    columns: tuple[str, ...] = ("step", "samples", "lr", "loss", "accuracy", "samples_per_second")
+
+    def __init__(self, config: PretrainConfig, dataset: FormulaDataset, device: torch.device) -> None:
+        """Measure the mean and deviation of a sample of `dataset`, one instance after the other."""
+        self._config, self._dataset = config, dataset
+        self.steps = config.steps
+        sample = np.arange(STATISTICS_IMAGES)
+        self.inputs = Standardize.of(_draw(dataset, sample, first=0)[0], device)
+
+    def batches(self, step: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """Return the batches after update `step`."""
+        config = self._config
+        return Loader(
+            self._dataset,
+            config.batch_size,
+            seed=config.seed,
+            crop_scale=config.crop_scale,
+            start=step * config.batch_size,
+            samples=self.steps * config.batch_size,
+        )
+
+    def reports_after(self, step: int) -> bool:
+        """Report every `log_every` updates and after the last."""
+        return step % self._config.log_every == 0 or step == self.steps
+
+    def row(self, window: Window, model: nn.Module) -> dict[str, Number]:
+        """Return the means of the window."""
+        return {"samples": window.step * self._config.batch_size, **vars(window)}
+
+
+def pretrain(config: PretrainConfig) -> PretrainResult:
+    """Pre-train a model on images of one family and save it to `config.out`.
+
+    Raises:
+        InputError: a field does not fit another, or the folder holds something else.
+        DataError: a checkpoint or category file is damaged.
+        FdslError: the loss stopped being a finite number.
+    """
+    run = RunFolder(config, "pretrain", PretrainTask.columns)
+    drawn = family(config.family, classes=config.classes, **parse_options("options", config.options))
+    dataset = FormulaDataset(
+        drawn, config.instances, config.size, config.seed, lines=config.lines, threads=config.threads
+    )
+    fabric = make_fabric(config.precision)
+    with borrowed_state(fabric.device, config.threads), run:
+        learner = _learner(config, fabric)
+        task = PretrainTask(config, dataset, fabric.device)
+        meter = train(task, learner, config, run, describe(fabric))
+        model = learner.best_model
+        held_out = _held_out(dataset, config)
+        right, seen = count_right(fabric, model, held_out, task.inputs, config.classes)
+        mean, std = task.inputs.mean, task.inputs.std
+        save_weights(model, config.out, size=config.size, mean=mean, std=std, classes=dataset.classes)
+        result = _result(config, meter, accuracy=int(right.sum()) / int(seen.sum()))
+        run.finish(result.to_json())
+    return result
+
+
+def _learner(config: PretrainConfig, fabric: Fabric) -> Learner:
+    reseed(config.seed, "pretrain weights", 0)
+    args = parse_options("model_args", config.model_args)
+    model = build_model(
+        config.model, args, size=config.size, classes=config.classes, drop_path=config.drop_path
+    )
+    return Learner(model, config, steps=config.steps, classes=config.classes, fabric=fabric)
+
+
+def _held_out(dataset: FormulaDataset, config: PretrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield images of instances that training never sees, as they are."""
+    first = UNLIMITED_HELD_OUT if config.instances is None else config.instances
+    for start in range(0, config.held_out, BATCH):
+        numbers = np.arange(start, min(start + BATCH, config.held_out))
+        images, labels = _draw(dataset, numbers, first=first)
+        yield torch.from_numpy(images), torch.from_numpy(labels)
+
+
+def _draw(
+    dataset: FormulaDataset, numbers: NDArray[np.int64], *, first: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Draw images by number: instance `first` of every category, then the next instance of every category."""
+    categories, instances = numbers % dataset.family.classes, first + numbers // dataset.family.classes
+    return dataset.draw(categories, instances), categories
+
+
+def _result(config: PretrainConfig, meter: Meter, accuracy: float) -> PretrainResult:
+    samples = config.steps * config.batch_size
+    return PretrainResult(
+        out=config.out,
+        steps=config.steps,
+        samples=samples,
+        seconds=meter.seconds,
+        samples_per_second=samples / meter.seconds,
+        draw_share=meter.waited / meter.seconds,
+        loss=meter.last.loss,
+        train_accuracy=meter.last.accuracy,
+        accuracy=accuracy,
+        held_out=config.held_out,
+    )

@@ -1,0 +1,92 @@
+"""Recipes: functions that return a config and say where it comes from, what it costs and what it measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fdsl.train.config import FinetuneConfig, PretrainConfig
+
+PROBE_VIT = (
+    "patch_size=8",
+    "embed_dim=128",
+    "depth=4",
+    "num_heads=4",
+    "class_token=false",
+    "global_pool=avg",
+)
+"""Arguments that make `vit_tiny_patch16_224` a transformer of 0.8 million weights for 32 pixels."""
+
+
+def probe_rcdb100(out: Path, seed: int = 0) -> PretrainConfig:
+    """Small transformer, 32 pixels, 100 RCDB categories, area-averaged: the smallest run known to transfer.
+
+    Source: this project's probe of small budgets.
+    Cost: 450,000 images; 17 minutes on one core of an AMD EPYC (Zen 4), drawing included.
+    Measured there: 42.6% on its own task; fine-tuned against scratch with scratch's best learning rate, +6.0 points
+    on CIFAR-10 with 1,000 labels, +9.8 with 5,000, +19 on scikit-learn's digits with 10 labels a class.
+    """
+    return PretrainConfig(
+        out=out,
+        family="RCDB",
+        classes=100,
+        size=32,
+        lines="area",
+        crop_scale=(0.35, 1.0),
+        model_args=PROBE_VIT,
+        samples=450_000,
+        seed=seed,
+    )
+
+
+def probe_cifar10(
+    out: Path, data: Path, weights: Path | None, *, labels: int = 1000, seed: int = 0
+) -> FinetuneConfig:
+    """The probe's fine-tuning on few CIFAR-10 images; `weights=None` is its twin from scratch.
+
+    Source: this project's probe of small budgets.
+    Cost: about a minute on one core.
+    Measured there, with the weights of `probe_rcdb100`: 39.1% with 1,000 labels (scratch 33.1%), 50.3% with 5,000
+    (scratch 40.5%).
+    """
+    return FinetuneConfig(
+        out=out,
+        data=str(data),
+        weights=weights,
+        model="vit_tiny_patch16_224",
+        model_args=PROBE_VIT,
+        size=32,
+        labels=labels,
+        epochs=30 if labels <= 1000 else 15,
+        seed=seed,
+    )
+
+
+def deit_tiny_rcdb1k(out: Path, seed: int = 0) -> PretrainConfig:
+    """DeiT-Ti at 224 pixels on 1,000 RCDB categories of 1,000 images each, in the manner of the publication.
+
+    Source: Kataoka et al., "Replacing Labeled Real-Image Datasets with Auto-Generated Contours", CVPR 2022, with
+    the DeiT settings it builds on (300 epochs, AdamW, mixup, CutMix, drop path, label smoothing). RandAugment and
+    random erasing are not part of this recipe.
+    Cost: 300 million images, days on one GPU.
+    Measured: not measured here.
+    """
+    return PretrainConfig(
+        out=out,
+        family="RCDB",
+        classes=1000,
+        instances=1000,
+        size=224,
+        model="deit_tiny_patch16_224",
+        samples=300_000_000,
+        batch_size=1024,
+        lr=1e-3,
+        weight_decay=0.05,
+        warmup=5 / 300,
+        label_smoothing=0.1,
+        drop_path=0.1,
+        mixup=0.8,
+        cutmix=1.0,
+        crop_scale=(0.08, 1.0),
+        checkpoint_every=5000,
+        seed=seed,
+    )

@@ -1,0 +1,27 @@
+"""What every test shares: caches in temporary folders, and hypothesis without a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# A shared machine can stall any single example; the seed is printed so that a failure can be run again.
+hypothesis.settings.register_profile("fdsl", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("fdsl")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep category searches of the tests out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FDSL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test in a folder of its own, so that a default output path litters nothing."""
+    monkeypatch.chdir(tmp_path)

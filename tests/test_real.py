@@ -1,0 +1,170 @@
+"""Real labelled images: reading, splitting, choosing few, naming what is broken."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fdsl.data.real import RealImages, few_labels, open_images
+from fdsl.errors import DataError, InputError
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+pytest.importorskip("sklearn")
+
+
+def _png(value: int, size: tuple[int, int] = (6, 4)) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, (value, 0, 255 - value)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _write_folder(root: Path, classes: dict[str, int]) -> Path:
+    """Write class folders; image n of every class has red n."""
+    for name, count in classes.items():
+        (root / name).mkdir(parents=True)
+        for n in range(count):
+            (root / name / f"bild {n:02} é.png").write_bytes(_png(n))
+    return root
+
+
+def _write_parquet(
+    path: Path, images: list[bytes], labels: list[int], names: list[str] | None = None
+) -> None:
+    rows = [{"bytes": content, "path": None} for content in images]
+    table = pa.table({"image": rows, "label": pa.array(labels, pa.int64())})
+    if names is not None:
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+        table = table.replace_schema_metadata(metadata)
+    pq.write_table(table, path)
+
+
+def _identities(images: RealImages) -> set[str]:
+    return {images.describe(int(n)) for n in images.source_index}
+
+
+def test_digits_are_dark_on_white_and_split_without_overlap() -> None:
+    train, test = open_images("digits"), open_images("digits", "test")
+    assert len(train) + len(test) == 1797
+    assert not _identities(train) & _identities(test)
+    assert train.classes == [str(n) for n in range(10)]
+    image, label = train[0]
+    assert image.size == (32, 32)
+    assert image.mode == "RGB"
+    assert label == train.labels[0]
+    pixels = np.asarray(image)
+    assert (pixels[:2] == 255).all(), "the margin is white"
+    assert pixels.min() < 64
+    share = np.bincount(train.labels) / np.bincount(np.concatenate([train.labels, test.labels]))
+    assert np.abs(share - 0.5).max() < 0.01
+
+
+def test_folder_with_a_split_and_odd_names(tmp_path: Path) -> None:
+    root = tmp_path / "meine Bilder 写真"
+    _write_folder(root / "train", {"Kätzchen": 3, "a b": 2})
+    _write_folder(root / "validation", {"Kätzchen": 1, "a b": 1})
+    train, test = open_images(root), open_images(root, "test")
+    assert train.classes == test.classes == ["Kätzchen", "a b"]
+    assert train.labels.tolist() == [0, 0, 0, 1, 1]
+    assert test.labels.tolist() == [0, 1]
+    assert train[2][0].getpixel((0, 0)) == (2, 0, 253)
+    assert train[2][0].size == (6, 4)
+
+
+def test_folder_without_a_split_is_split_the_same_way_each_time(tmp_path: Path) -> None:
+    root = _write_folder(tmp_path / "plain", {"a": 20, "b": 10})
+    train, test = open_images(root), open_images(root, "test")
+    assert np.bincount(test.labels).tolist() == [4, 2]
+    assert not _identities(train) & _identities(test)
+    assert len(_identities(train) | _identities(test)) == 30
+    assert _identities(open_images(root, "test")) == _identities(test)
+
+
+def test_test_folder_must_not_hold_classes_that_training_lacks(tmp_path: Path) -> None:
+    _write_folder(tmp_path / "train", {"a": 1, "b": 1})
+    _write_folder(tmp_path / "test", {"a": 1, "b": 1, "c": 1})
+    with pytest.raises(DataError, match="got 'c' too"):
+        open_images(tmp_path, "test")
+
+
+def test_parquet_with_names_in_several_files(tmp_path: Path) -> None:
+    _write_parquet(
+        tmp_path / "train-00000-of-00002.parquet", [_png(1), _png(2)], [1, 0], ["cat", "dog", "emu"]
+    )
+    _write_parquet(tmp_path / "train-00001-of-00002.parquet", [_png(3)], [2], ["cat", "dog", "emu"])
+    _write_parquet(tmp_path / "test-00000-of-00001.parquet", [_png(4)], [0], ["cat", "dog", "emu"])
+    train, test = open_images(tmp_path), open_images(tmp_path, "test")
+    assert train.classes == test.classes == ["cat", "dog", "emu"]
+    assert [train[n][0].getpixel((0, 0))[0] for n in range(3)] == [1, 2, 3]
+    assert [train[n][1] for n in range(3)] == [1, 0, 2]
+    assert test[0][0].getpixel((0, 0))[0] == 4
+
+
+def test_parquet_without_names_counts_its_labels(tmp_path: Path) -> None:
+    _write_parquet(tmp_path / "train-0.parquet", [_png(1), _png(2)], [3, 0])
+    assert open_images(tmp_path).classes == ["0", "1", "2", "3"]
+
+
+def test_broken_file_is_named_or_skipped_and_counted(tmp_path: Path) -> None:
+    root = _write_folder(tmp_path / "train", {"a": 3, "b": 3})
+    _write_folder(tmp_path / "test", {"a": 1, "b": 1})
+    broken = root / "b" / "bild 01 é.png"
+    broken.write_bytes(_png(1)[:40])
+    images = open_images(tmp_path)
+    with pytest.raises(DataError, match=r"bild 01 é\.png"):
+        images[4]
+    rest = open_images(tmp_path, skip_broken=True)
+    assert rest.labels.tolist() == [0, 0, 0, 1, 1]
+    assert len(rest.skipped) == 1
+    assert str(broken) in rest.skipped[0]
+    assert [rest[n][0].getpixel((0, 0))[0] for n in range(5)] == [0, 1, 2, 0, 2]
+
+
+def test_broken_parquet_row_is_named(tmp_path: Path) -> None:
+    _write_parquet(tmp_path / "train-0.parquet", [_png(1), b"not an image"], [0, 1])
+    with pytest.raises(DataError, match=r"train-0\.parquet, row 1"):
+        open_images(tmp_path)[1]
+    assert len(open_images(tmp_path, skip_broken=True)) == 1
+
+
+def test_unusable_sources_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="existing folder"):
+        open_images(tmp_path / "none")
+    with pytest.raises(DataError, match="class folders"):
+        open_images(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(DataError, match="got none"):
+        open_images(tmp_path)
+    (tmp_path / "train-0.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(DataError, match=r"train-0\.parquet"):
+        open_images(tmp_path)
+    pq.write_table(pa.table({"picture": [1], "label": [0]}), tmp_path / "train-0.parquet")
+    with pytest.raises(DataError, match="columns image and label"):
+        open_images(tmp_path)
+
+
+@pytest.mark.parametrize("labels", [10, 50, 53])
+def test_few_labels_are_balanced_and_seeded(labels: int) -> None:
+    images = open_images("digits")
+    few = few_labels(images, labels, seed=3)
+    counts = np.bincount(few.labels, minlength=10)
+    assert counts.sum() == labels
+    assert counts.max() - counts.min() <= 1
+    assert len(_identities(few)) == labels
+    assert few.source_index.tolist() == few_labels(images, labels, seed=3).source_index.tolist()
+    assert few.source_index.tolist() != few_labels(images, labels, seed=4).source_index.tolist()
+
+
+def test_few_labels_must_exist() -> None:
+    images = open_images("digits")
+    with pytest.raises(InputError, match="labels must be >= 10"):
+        few_labels(images, 9, seed=0)
+    with pytest.raises(InputError, match="labels must be fewer, got 5000"):
+        few_labels(images, 5000, seed=0)
