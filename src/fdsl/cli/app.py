@@ -79,6 +79,9 @@ def _dispatch(arguments: list[str]) -> None:
     if arguments[0].startswith("-"):
         raise InputError(f"unknown option {arguments[0]}: a command comes first; see fdsl --help")
     name, rest = _split_command(arguments)
+    # Waiting OpenMP threads spin by default, and where drawing shares their cores a training step takes ten times as
+    # long. Read when torch loads, so it is set before any command's module is.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     importlib.import_module(COMMANDS[name].module).run(rest)
 
 

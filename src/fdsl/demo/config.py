@@ -9,7 +9,7 @@ from typing import Any
 
 from fdsl.errors import InputError, check_float, check_int
 
-SAMPLES = 400_000
+SAMPLES = 450_000
 QUICK_SAMPLES = 6_400
 QUICK_EPOCHS = 10
 RATES = (5e-4, 1e-3, 2e-3)
@@ -39,7 +39,7 @@ class DemoConfig:
     classes: int = 100
     """Formulas to tell apart in pre-training."""
     samples: int | None = None
-    """Images seen in pre-training; None is 400,000, about eight minutes on two CPU cores."""
+    """Images seen in pre-training; None is 450,000, six to nine minutes on two CPU cores."""
     rates: tuple[float, ...] | None = None
     """Learning rates to fine-tune with, all for both sides; None is 0.0005 0.001 0.002."""
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -29,8 +29,14 @@ _NAME = re.compile(r"step-(\d{8})\.pt")
 def save_checkpoint(out: Path, step: int, content: dict[str, Any]) -> Path:
     """Write `content` as the checkpoint after `step` updates; keep the `KEPT` newest of the run in `out`."""
     path = out / FOLDER / f"step-{step:08d}.pt"
-    with atomic_path(path) as temporary:
-        torch.save({"step": step, **content}, temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save({"step": step, **content}, file)
+        except RuntimeError as error:
+            # torch hides what the file said behind a failed check of its own: a full disk should look like one
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
     for old in list_checkpoints(out)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path

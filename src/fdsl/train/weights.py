@@ -91,6 +91,9 @@ def save_weights(
         mean: mean of the training pixels a channel, 3 values in 0..1.
         std: standard deviation of the training pixels a channel, 3 values in 0..1.
         classes: names of the classes, one a logit.
+
+    Raises:
+        DataError: the weights cannot be written; the disk is full, say.
     """
     preprocessing = {
         "input_size": (3, size, size),
@@ -101,14 +104,20 @@ def save_weights(
     }
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=".weights-") as temporary:
-        save_for_hf(
-            model,
-            temporary,
-            # timm's defaults name the ImageNet weights of this architecture; these are others.
-            model_config={"label_names": list(classes), "pretrained_cfg": {"tag": "fdsl", "license": None}},
-            safe_serialization=True,
-            data_config=preprocessing,
-        )
+        try:
+            save_for_hf(
+                model,
+                temporary,
+                # timm's defaults name the ImageNet weights of this architecture; these are others.
+                model_config={
+                    "label_names": list(classes),
+                    "pretrained_cfg": {"tag": "fdsl", "license": None},
+                },
+                safe_serialization=True,
+                data_config=preprocessing,
+            )
+        except SafetensorError as error:
+            raise DataError(f"{folder / WEIGHTS_FILE} cannot be written: {error}") from error
         for name in (WEIGHTS_FILE, CONFIG_FILE):
             (Path(temporary) / name).replace(folder / name)
 
