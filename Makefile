@@ -1,17 +1,17 @@
 # Every target sets up what it needs in .venv; `make demo` and `make test` are all a newcomer has to know.
 
-PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ARGS ?=
 
-.PHONY: help install demo quick test lint bench clean
+.PHONY: help install demo quick test lint bench clean clean-kernels
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 demo: $(INSTALLED)  ## draw, pre-train, fine-tune and compare, then write a report (options: ARGS="--quick")
 	$(BIN)/fdsl demo $(ARGS)
@@ -40,6 +40,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install -c constraints.txt -e ".[all,dev]"
 	@touch $@
+
+clean-kernels:  ## forget compiled kernels, after editing a function that kernels call
+	find src -name '*.nb[ci]' -delete
 
 clean:  ## remove .venv, caches and build outputs
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+# numba's cache looks at the file of a compiled function alone, not at those of the functions it calls: with a cache of
+# its own for each state of the source no test runs yesterday's kernel.
+SOURCE = Path(__file__).parents[1] / "src" / "fdsl"
+STATE = sha256(b"".join(path.read_bytes() for path in sorted(SOURCE.rglob("*.py")))).hexdigest()[:16]
+os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"fdsl-kernels-{STATE}")
 
 # A shared machine can stall any single example; the seed is printed so that a failure can be run again.
 hypothesis.settings.register_profile("fdsl", deadline=None, print_blob=True)

@@ -58,6 +58,7 @@ def faked(monkeypatch):
     monkeypatch.setattr(run, "finetune", fake_finetune)
     monkeypatch.setattr(run, "SPEED_BATCH", 8)
     monkeypatch.setattr(run, "SPEED_REPETITIONS", 2)
+    monkeypatch.setattr(run, "SPEED_SECONDS", 0.0)
 
 
 def fail_in(out: Path, error: type[BaseException]) -> None:
@@ -186,7 +187,7 @@ def test_interrupted_demo_leaves_the_earlier_one_alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("faked")
-def test_broken_image_ends_the_demo_before_anything_is_written(tmp_path):
+def test_broken_image_ends_the_demo_before_anything_is_written(tmp_path, capsys):
     from PIL import Image
 
     for number in range(40):
@@ -199,7 +200,33 @@ def test_broken_image_ends_the_demo_before_anything_is_written(tmp_path):
         run_demo(config)
     assert not config.out.exists()
     result = run_demo(replace(config, skip_broken=True, labels=20))
-    assert "All 20 labelled images" in result.report.read_text()
+    html = result.report.read_text()
+    assert "All 20 labelled images" in html
+    assert "1 broken image was left out." in html
+    assert "1 broken image was left out, the first: " in capsys.readouterr().out
+    skipped = json.loads((result.folder / "demo.json").read_text())["skipped"]
+    assert len(skipped) == 1
+    assert "39.png" in skipped[0]
+
+
+@pytest.mark.usefixtures("faked")
+def test_unbalanced_classes_pass_the_test_limit(tmp_path, capsys):
+    from PIL import Image
+
+    for split, counts in (("train", (10, 10)), ("test", (20, 3))):
+        for label, count in enumerate(counts):
+            folder = tmp_path / "photos" / split / f"class{label}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
+    config = DemoConfig(
+        out=tmp_path / "demo", data=str(tmp_path / "photos"), classes=4, labels=8, test_limit=12, threads=1
+    )
+    html = run_demo(config).report.read_text()
+    assert "Accuracy is measured on 12 others." in html
+    assert "on 1 thread\n" in capsys.readouterr().out
+    assert "The best rate from scratch and with pre-training is at the edge" in html
+    assert "One pre-training lies under all seeds" in html
 
 
 @pytest.mark.parametrize(
@@ -278,6 +305,7 @@ def test_labelled_images_show_a_hundred_at_most(tmp_path):
 
 def test_small_demo_runs_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "SPEED_BATCH", 8)
+    monkeypatch.setattr(run, "SPEED_SECONDS", 0.0)
     config = DemoConfig(
         out=tmp_path / "demo", quick=True, classes=2, samples=128, labels=20, epochs=1, rates=(1e-3,),
         test_limit=20, threads=1,

@@ -139,6 +139,8 @@ def test_class_counts_out_of_range_are_refused(family, classes):
 def test_identities_out_of_range_are_refused(family, categories, instances, message):
     with pytest.raises(InputError, match=message):
         family.table(0, categories, instances)
+    with pytest.raises(InputError, match="categories must be integers, got float64"):
+        family.table(0, [0.5], [0])
 
 
 def test_unknown_names_are_refused_with_the_nearest():

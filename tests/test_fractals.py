@@ -14,8 +14,7 @@ import fdsl
 from fdsl.errors import DataError, InputError
 from fdsl.formulas import fractaldb, search
 from fdsl.formulas.exfractaldb import camera_rotation
-from fdsl.formulas.fractaldb import SEARCH
-from fdsl.formulas.ifs import candidates, weigh
+from fdsl.formulas.ifs import SEARCH, candidates, weigh
 from fdsl.geometry import affine2d, affine3d
 from fdsl.geometry.affine2d import ORBITS, AffineMaps2D
 from fdsl.geometry.maps import BURN_IN, MAX_MAPS, thresholds
@@ -277,6 +276,28 @@ def test_search_does_not_depend_on_workers_or_where_it_stopped(monkeypatch, tmp_
     assert more.tolist() == list(range(3, 7000, 7))
 
 
+def test_a_rule_that_accepts_nothing_is_given_up(monkeypatch, tmp_path):
+    monkeypatch.setenv("FDSL_CACHE", str(tmp_path))
+    monkeypatch.setattr(search, "HOPELESS", 1000)
+    with pytest.raises(DataError, match="the rule accepts too few: 0 of 5 categories"):
+        search.find({"family": "none"}, lambda numbers: numbers < 0, 5)
+
+
+def test_an_interrupted_search_keeps_what_it_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("FDSL_CACHE", str(tmp_path))
+    monkeypatch.setattr(search, "usable_cores", lambda: 1)
+
+    def interrupted(numbers):
+        if numbers[0] >= 1024:
+            raise KeyboardInterrupt
+        return accepted_by_sum(numbers)
+
+    with pytest.raises(KeyboardInterrupt):
+        search.find({"family": "cut"}, interrupted, 1000)
+    (file,) = tmp_path.glob("cut-*.json")
+    assert json.loads(file.read_text())["tested"] == 1024
+
+
 def test_a_found_search_is_read_not_repeated(monkeypatch, tmp_path):
     monkeypatch.setenv("FDSL_CACHE", str(tmp_path))
     monkeypatch.setattr(search, "_found", {})
@@ -411,6 +432,7 @@ GOOD = "0.5,0,0,0.5,0,0,0.5\n0.5,0,0,0.5,0.5,0.5,0.5\n"
         (GOOD + "1,2,3\n", "line 3: a map has 7 columns, got 3"),
         ("0.5,0,nan,0.5,0,0,1\n", "line 1: every value must be finite"),
         ("0.5,0,inf,0.5,0,0,1\n", "line 1: every value must be finite"),
+        ("0.5,0,1e39,0.5,0,0,1\n", "line 1: every value must be within"),
         ("0.5,0,x,0.5,0,0,1\n", "line 1: could not convert"),
         ("0.5,0,0,0.5,0,0,-1\n", "line 1: probability must be >= 0"),
         ("0.5,0,0,0.5,0,0,0\n", "probabilities sum to 0"),
@@ -448,6 +470,37 @@ def test_published_files_draw_what_they_say(tmp_path):
     lit = np.argwhere(image)
     assert np.abs(lit[:, 0] + lit[:, 1] - 512).max() <= 1  # the attractor is a diagonal
     assert family.digest(0) != fdsl.FractalDB(classes=3).digest(0)
+
+
+def test_a_row_moved_to_another_file_is_another_dataset(tmp_path):
+    row = "0.5,0,0,0.5,0,0,0.5\n"
+    for folder, first, second in (("a", 2 * row, row), ("b", row, 2 * row)):
+        write_category(tmp_path / folder, "0.csv", first)
+        write_category(tmp_path / folder, "1.csv", second)
+    a, b = (fdsl.FractalDB.from_csv(tmp_path / folder) for folder in "ab")
+    assert a != b
+    assert a.digest(0) != b.digest(0)
+
+
+def test_family_takes_a_folder_of_files_by_name(tmp_path):
+    for k in range(2):
+        write_category(tmp_path / "c", f"{k}.csv", GOOD)
+    by_name = fdsl.family("fractaldb", files=str(tmp_path / "c"), variant="point_gray")
+    assert by_name == fdsl.FractalDB.from_csv(tmp_path / "c", variant="point_gray")
+    with pytest.raises(InputError, match="field of FractalDB must be one of"):
+        fdsl.FractalDB.from_csv(tmp_path / "c", nosuch=1)
+    with pytest.raises(InputError, match="files must come from"):
+        fdsl.FractalDB(files=7)
+
+
+def test_fill_counts_no_point_beside_the_canvas():
+    values = np.full((BURN_IN + 3, ORBITS), np.nan, np.float32)
+    hits = np.empty(64, np.uint8)
+    assert affine2d.fill(values, values, 2 * ORBITS, 8, 1.0, hits) == 0
+    # a range of one step of float32: the fitted coordinates round past the padding
+    values[:] = np.float32(1.0)
+    values[-1] = np.nextafter(np.float32(1.0), np.float32(2.0))
+    assert 0 <= affine2d.fill(values, values, 2 * ORBITS, 8, 0.0, hits) <= 2 / 64
 
 
 def test_spatial_files_have_13_columns(tmp_path):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fdsl.data.real import RealImages, few_labels, open_images
+from fdsl.data.real import RealImages, at_most, few_labels, open_images
 from fdsl.errors import DataError, InputError
 
 pa = pytest.importorskip("pyarrow")
@@ -133,6 +136,38 @@ def test_broken_parquet_row_is_named(tmp_path: Path) -> None:
     assert len(open_images(tmp_path, skip_broken=True)) == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (struct.error("unpack requires 4 bytes"), "unpack requires 4 bytes"),
+        (zlib.error("Error -3"), "Error -3"),
+        (IndexError("list index out of range"), "list index"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_whatever_a_decoder_raises_names_the_image(error: Exception, reason: str) -> None:
+    def fail(n: int) -> Image.Image:
+        raise error
+
+    images = replace(open_images("digits"), open_image=fail)
+    with pytest.raises(DataError, match=rf"digit \d+ cannot be read: {reason}"):
+        images[0]
+
+
+def test_every_parquet_file_must_have_the_columns(tmp_path: Path) -> None:
+    _write_parquet(tmp_path / "train-0.parquet", [_png(1), _png(2)], [0, 1])
+    pq.write_table(pa.table({"picture": [1], "label": [0]}), tmp_path / "train-1.parquet")
+    with pytest.raises(DataError, match=r"train-1\.parquet must have columns image and label"):
+        open_images(tmp_path)
+
+
+def test_split_without_images_is_refused(tmp_path: Path) -> None:
+    root = _write_folder(tmp_path / "tiny", {"a": 2, "b": 2})
+    assert len(open_images(root)) == 4
+    with pytest.raises(DataError, match="three images of a class at least"):
+        open_images(root, "test")
+
+
 def test_unusable_sources_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="existing folder"):
         open_images(tmp_path / "none")
@@ -160,6 +195,18 @@ def test_few_labels_are_balanced_and_seeded(labels: int) -> None:
     assert len(_identities(few)) == labels
     assert few.source_index.tolist() == few_labels(images, labels, seed=3).source_index.tolist()
     assert few.source_index.tolist() != few_labels(images, labels, seed=4).source_index.tolist()
+
+
+def test_at_most_keeps_the_shares_of_the_classes_and_all_if_there_are_fewer() -> None:
+    digits = open_images("digits")
+    unbalanced = digits.subset(np.flatnonzero((digits.labels < 3) | (np.arange(len(digits)) % 10 == 0)))
+    some = at_most(unbalanced, 200, seed=0)
+    assert len(_identities(some)) == len(some) == 200
+    shares = [np.bincount(images.labels, minlength=10) / len(images) for images in (unbalanced, some)]
+    assert np.abs(shares[0] - shares[1]).max() < 0.08
+    assert some.source_index.tolist() == at_most(unbalanced, 200, seed=0).source_index.tolist()
+    assert some.source_index.tolist() != at_most(unbalanced, 200, seed=1).source_index.tolist()
+    assert at_most(unbalanced, 5000, seed=0) is unbalanced
 
 
 def test_few_labels_must_exist() -> None:

@@ -95,6 +95,11 @@ def test_colour_families_have_three_channels(variant):
     assert ((images > 0).all(axis=3) == lit).all()
 
 
+def test_anything_but_a_table_is_refused():
+    with pytest.raises(InputError, match="table must be one of RadialStrokes, AffineMaps2D, AffineMaps3D"):
+        fdsl.Renderer(64)(object())
+
+
 def test_no_rows_no_pixels():
     table = fdsl.RCDB(classes=2).table(0, np.empty(0, int), np.empty(0, int))
     assert fdsl.Renderer(32)(table).shape == (0, 32, 32)

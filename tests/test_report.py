@@ -81,7 +81,8 @@ def finetune_run(folder: Path, trial: Trial) -> Run:
     measured = [value if epoch % 20 == 0 else "" for epoch, value in zip(epochs, shape, strict=True)]
     columns = {"epoch": epochs, "step": epochs, "train_loss": shape, "test_accuracy": measured}
     config = {"lr": trial.lr, "seed": trial.seed}
-    return read_run(write_run(folder, config, {"accuracy": trial.accuracy}, columns))
+    result = {"accuracy": trial.accuracy, "per_class": {"cat": trial.accuracy, "$dog 犬": 0.5}}
+    return read_run(write_run(folder, config, result, columns))
 
 
 def sample_report(folder: Path, notice: str = "") -> Report:
@@ -101,8 +102,26 @@ def sample_report(folder: Path, notice: str = "") -> Report:
         sheet=Picture(image=lines, caption="RCDB: a row is a category, a column an instance <of it>."),
         examples=Picture(image=digits, caption="The 100 labelled images of seed 0.", pixels=True),
         speeds=(
-            Speed(family="RCDB", size=224, threads=2, batch=64, rates=(5210.0, 5400.0, 5000.0)),
-            Speed(family="RCDB", size=32, threads=2, batch=256, rates=(2100.0, 2200.0, 1900.5)),
+            Speed(
+                family="RCDB",
+                size=224,
+                threads=2,
+                batch=64,
+                median=5210.0,
+                low=5000.0,
+                high=5400.0,
+                repetitions=3,
+            ),
+            Speed(
+                family="RCDB",
+                size=32,
+                threads=2,
+                batch=256,
+                median=2100.0,
+                low=1900.5,
+                high=2200.0,
+                repetitions=3,
+            ),
         ),
         pretrained=pretrain_run(folder / "pretrain"),
         comparison=compare(trials()),
@@ -179,6 +198,12 @@ def test_arms_may_be_best_at_different_rates():
     comparison = compare(trials(pretrained={**PRETRAINED, 2e-3: (0.95, 0.96, 0.94)}))
     assert (comparison.best_scratch.lr, comparison.best_pretrained.lr) == (1e-3, 2e-3)
     assert comparison.gains == pytest.approx((24.3, 33.8, 30.5))
+
+
+def test_rate_at_the_edge_of_those_tried_is_told():
+    assert compare(trials()).at_edge == ()
+    assert compare(trials(pretrained={**PRETRAINED, 2e-3: (0.95, 0.96, 0.94)})).at_edge == ("pretrained",)
+    assert compare(trials(scratch={**SCRATCH, 5e-4: (0.75, 0.76, 0.74)})).at_edge == ("scratch",)
 
 
 @pytest.mark.parametrize(
@@ -277,6 +302,25 @@ def test_page_escapes_text_and_shows_the_notice(tmp_path):
     assert "helped" not in html
     assert "too short &amp; &lt;b&gt;quick&lt;/b&gt;" in html
     assert "an instance &lt;of it&gt;." in html
+
+
+def test_page_shows_the_classes_where_the_runs_tell_them(tmp_path):
+    report = sample_report(tmp_path)
+    html = render(report)
+    assert "Test accuracy of each class" in html
+    assert "$dog 犬" in html
+    for run in report.finetuned.values():
+        run.result.pop("per_class")
+    assert "Test accuracy of each class" not in render(report)
+
+
+@pytest.mark.parametrize("classes", [2, 25, 26, 400])
+def test_classes_are_named_as_long_as_they_fit(classes):
+    scratch = {f"a class of number {n}": float(n % 90) for n in range(classes)}
+    pretrained = {name: value + 10 for name, value in scratch.items()}
+    svg = figures.by_class(scratch, pretrained, "Classes")
+    assert ("a class of nu…" in svg) == (classes <= 25)
+    assert (f"{classes} classes in the order of their gain" in svg) == (classes > 25)
 
 
 def test_page_is_a_pure_function(tmp_path):

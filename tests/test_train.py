@@ -8,6 +8,8 @@ import errno
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,9 +25,10 @@ from rich.console import Console  # noqa: E402
 import fdsl  # noqa: E402
 from fdsl.errors import DataError, FdslError, InputError  # noqa: E402
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain  # noqa: E402
-from fdsl.train.checkpoint import save_checkpoint  # noqa: E402
+from fdsl.train.checkpoint import list_checkpoints, save_checkpoint  # noqa: E402
 from fdsl.train.learner import Learner  # noqa: E402
 from fdsl.train.progress import Ticker, clock  # noqa: E402
+from fdsl.train.run import RunFolder  # noqa: E402
 
 TINY = ("patch_size=16", "embed_dim=16", "depth=1", "num_heads=2", "class_token=false", "global_pool=avg")
 # Everything that draws random numbers while it trains.
@@ -101,7 +104,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 def test_interrupted_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, make: Any) -> None:
     whole = _run(make(tmp_path / "whole", **RANDOM))
     steps = whole.steps
-    for update in (2, 4, 6, steps):  # before any checkpoint, right after one, between, at the end
+    for update in (4, 6, steps):  # right after a checkpoint, between two, at the end
         out = tmp_path / f"stopped-{update}"
         _run_until(make(out, **RANDOM), update)
         assert not (out / "result.json").exists()
@@ -113,6 +116,107 @@ def test_interrupted_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, make: 
         record = json.loads((out / "run.json").read_text())
         assert record["finished"] is not None
         assert [session["finished"] for session in record["earlier"]] == [None]
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_run_that_stops_before_its_first_checkpoint_can_be_started_again(
+    tmp_path: Path, there_before: bool
+) -> None:
+    out = tmp_path / "run"
+    if there_before:
+        out.mkdir()
+    _run_until(_finetune(out), 2)
+    assert out.exists() == there_before
+    assert not _files(out)
+    _run_until(_finetune(out, batch_size=4), 4)
+    assert list_checkpoints(out)
+    assert _run(_finetune(out, batch_size=4, resume=True)).steps == 15
+    assert not any((tmp_path / name).exists() for name in ("metrics.csv", "run.json"))
+
+
+def test_rows_cut_short_are_left_out(tmp_path: Path) -> None:
+    config = _finetune(tmp_path / "run", epochs=1)
+    _run(config)
+    metrics = config.out / "metrics.csv"
+    whole = metrics.read_bytes()
+    columns = whole.decode().splitlines()[0].split(",")
+    for torn in (b"2", b"2,4", b"2,4,0.001,1.2,0.5,0.", b"2\r\n", b"2,x,0.001,1.2,0.5,0.5\r\n", b"\xff\x00"):
+        metrics.write_bytes(whole + torn)
+        with RunFolder(dataclasses.replace(config, resume=True), "finetune", columns) as run:
+            run.begin(4, "cpu")
+        assert metrics.read_bytes() == whole, torn
+
+
+def test_resume_refuses_another_dataset(tmp_path: Path) -> None:
+    config = _pretrain(tmp_path / "run")
+    pretrain(config)
+    record = json.loads((config.out / "run.json").read_text())
+    assert record["dataset"] == fdsl.RCDB(classes=4).digest(0)
+    (config.out / "run.json").write_text(json.dumps({**record, "dataset": "0123abc"}))
+    with pytest.raises(InputError, match=f"digest 0123abc as in the run .* got {record['dataset']}"):
+        pretrain(dataclasses.replace(config, resume=True))
+
+
+def test_classes_are_the_familys_own_unless_given(tmp_path: Path) -> None:
+    config = _pretrain(tmp_path / "run", classes=None, samples=6, held_out=2)
+    pretrain(config)
+    weights = json.loads((config.out / "config.json").read_text())
+    assert weights["num_classes"] == fdsl.RCDB().classes == 1000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        MemoryError("9 bytes"),
+    ],
+)
+def test_full_memory_names_the_batch_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Learner, "update", full)
+    with pytest.raises(InputError, match=r"^batch_size must fit into memory, got 6: .*9"):
+        _run(_finetune(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_empty_split_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fdsl.train import finetuning
+
+    original = finetuning.open_images
+
+    def without(empty: str) -> Any:
+        def opened(source: str, split: Any, *, skip_broken: bool) -> Any:
+            images = original(source, split, skip_broken=skip_broken)
+            return images.subset(np.zeros(0, np.int64)) if split == empty else images
+
+        return opened
+
+    for split, word in (("train", "training"), ("test", "test")):
+        monkeypatch.setattr(finetuning, "open_images", without(split))
+        with pytest.raises(DataError, match=f"digits must hold {word} images, got none"):
+            _run(_finetune(tmp_path / "run", labels=None, test_limit=None))
+
+
+def test_long_runs_find_their_checkpoints(tmp_path: Path) -> None:
+    for step in (99_999_999, 100_000_000, 1_000_000_000):
+        save_checkpoint(tmp_path, step, {})
+    (tmp_path / "checkpoints" / "step-1.pt").touch()
+    names = ["step-99999999.pt", "step-100000000.pt", "step-1000000000.pt"]
+    assert [path.name for path in list_checkpoints(tmp_path)] == names
+
+
+def test_functions_keep_their_names_beside_their_modules() -> None:
+    code = (
+        "import fdsl.train.finetuning, fdsl.train.pretraining\n"
+        "from fdsl.train import finetune, pretrain\n"
+        "assert callable(finetune) and callable(pretrain)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_seed_decides_the_weights(tmp_path: Path) -> None:
@@ -189,8 +293,8 @@ def test_finetuning_goes_on_from_pretraining(tmp_path: Path, capsys: pytest.Capt
     assert (result.model, result.size) == ("vit_tiny_patch16_224", 32)
     assert result.labels == 20
     assert result.test_images == 20
-    assert set(result.per_class) == {str(n) for n in range(10)}
-    assert np.mean(list(result.per_class.values())) == pytest.approx(result.accuracy)
+    assert set(result.per_class) <= {str(n) for n in range(10)}, "those among the test images"
+    assert min(result.per_class.values()) <= result.accuracy <= max(result.per_class.values())
     stored = json.loads((tmp_path / "fine" / "result.json").read_text())
     assert stored == result.to_json()
     assert stored["match"]["replaced"] == ["head.weight", "head.bias"]
@@ -255,6 +359,9 @@ def test_wrong_input_leaves_no_folder(tmp_path: Path) -> None:
         _pretrain(out, family="RCDBB"),
         _pretrain(out, options=("colour=1",)),
         _pretrain(out, model="vit_tiny"),
+        _pretrain(out, instances=0xFFFF0000 - 2),
+        _pretrain(out, instances=None, samples=10**12),
+        _finetune(out, model="vit_tiny_patch16_224.nonsense", size=None),
         _finetune(out, data=str(tmp_path / "none")),
         _finetune(out, weights=tmp_path / "none"),
         _finetune(out, labels=100_000),
@@ -304,8 +411,7 @@ def test_loss_that_explodes_stops_the_run(tmp_path: Path) -> None:
     config = _finetune(tmp_path / "run", lr=1e3, weight_decay=10.0, warmup=0.0, checkpoint_every=0, epochs=20)
     with pytest.raises(FdslError, match=r"got (nan|inf) at update \d+ \(learning rate [\d.]+\): lower lr"):
         _run(config)
-    assert not (config.out / "model.safetensors").exists()
-    assert not (config.out / "checkpoints").exists()
+    assert not config.out.exists()
 
 
 def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
@@ -323,7 +429,9 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
     assert clock(3671) == "1:01:11"
 
 
-def test_broken_image_stops_before_anything_is_written(tmp_path: Path) -> None:
+def test_broken_image_stops_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from PIL import Image
 
     for split, name in (("train", "a"), ("train", "b"), ("test", "a"), ("test", "b")):
@@ -346,6 +454,7 @@ def test_broken_image_stops_before_anything_is_written(tmp_path: Path) -> None:
         result = _run(_finetune(tmp_path / augment, **fields, augment=augment, skip_broken=True))
         assert result.labels == 7
         assert len(result.skipped) == 1
+        assert "1 broken image left out: first " in capsys.readouterr().out
 
 
 def test_bf16_agrees_with_32_bits(tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ def test_unreadable_options_are_refused(options: tuple[str, ...]) -> None:
         ("size", 2048),
         ("samples", 10),
         ("samples", -1),
+        ("samples", 10**12 + 1),
+        ("classes", 1 << 40),
+        ("instances", 1 << 40),
+        ("log_every", 1 << 40),
+        ("checkpoint_every", 1 << 40),
+        ("held_out", 1 << 40),
         ("batch_size", 0),
         ("batch_size", 1 << 40),
         ("lr", 0.0),
@@ -64,7 +70,18 @@ def test_pretrain_fields_out_of_range_are_named(tmp_path: Path, field: str, valu
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("data", ""), ("labels", 1), ("epochs", 0), ("size", 4), ("augment", "cut"), ("test_limit", 0)],
+    [
+        ("data", ""),
+        ("labels", 1),
+        ("labels", 1 << 40),
+        ("epochs", 0),
+        ("epochs", 1 << 40),
+        ("eval_every", 1 << 40),
+        ("size", 4),
+        ("augment", "cut"),
+        ("test_limit", 0),
+        ("test_limit", 1 << 40),
+    ],
 )
 def test_finetune_fields_out_of_range_are_named(tmp_path: Path, field: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"^{field} must"):

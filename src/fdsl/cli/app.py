@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _dispatch([argument for argument in arguments if argument != "--debug"])
         sys.stdout.flush()
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else EXIT_OK
+        return stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_BUG
     except BrokenPipeError:
         # The reader has gone (`fdsl ... | head`); stdout goes elsewhere so that exit is quiet too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,7 +91,9 @@ def _split_command(arguments: list[str]) -> tuple[str, list[str]]:
     subcommands = [name.split()[1] for name in COMMANDS if name.startswith(f"{first} ")]
     if not subcommands:
         return check_choice("command", first, COMMANDS), rest
-    if not rest or rest[0] in ("-h", "--help"):
+    if rest and rest[0] in ("-h", "--help"):
+        return f"{first} {subcommands[0]}", rest
+    if not rest:
         raise InputError(f"fdsl {first} must be followed by {' or '.join(subcommands)}; see fdsl --help")
     return f"{first} {check_choice(f'fdsl {first}', rest[0], subcommands)}", rest[1:]
 

@@ -30,8 +30,7 @@ class Loader:
         crop_scale: share of the canvas's area that a random resized crop shows; None for the whole canvas.
         start: samples already consumed.
         samples: where the training ends, counted from its beginning; default one epoch past `start`.
-        prefetch: batches drawn ahead by a thread; 0 draws each when it is asked for, with all threads, which is faster
-            where model and drawing share the same few cores.
+        prefetch: batches drawn ahead by a thread; 0 draws each when it is asked for.
 
     Yields:
         (images, labels): uint8 [B, H, W], or [B, H, W, 3] from a colour family; int64 [B]. Full batches only.

@@ -37,7 +37,7 @@ class RealImages:
     classes: list[str]
     labels: NDArray[np.int64]
     open_image: Callable[[int], Image.Image]
-    """Opens image n of the source; raises OSError or ValueError where it is broken."""
+    """Opens image n of the source; where it is broken it raises, as decoders do, any exception."""
     describe: Callable[[int], str]
     """Names image n of the source to a person."""
     source_index: NDArray[np.int64]
@@ -57,8 +57,10 @@ class RealImages:
         at = int(self.source_index[index])
         try:
             image = self.open_image(at).convert("RGB")
-        except (OSError, ValueError, SyntaxError, KeyError, TypeError, Image.DecompressionBombError) as error:
-            reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
+        except Exception as error:
+            # A damaged file makes Pillow's decoders fail as it comes: struct.error, EOFError, zlib.error, ...
+            unknown = isinstance(error, UnidentifiedImageError)
+            reason = "not an image" if unknown else str(error) or type(error).__name__
             raise DataError(f"{self.describe(at)} cannot be read: {reason}") from error
         return image, int(self.labels[index])
 
@@ -129,6 +131,24 @@ def few_labels(images: RealImages, labels: int, seed: int, *, field: str = "labe
     return images.subset(np.sort(np.concatenate(chosen)))
 
 
+def at_most(images: RealImages, count: int, seed: int) -> RealImages:
+    """Return `count` random images, or all if there are no more; classes keep their shares as chance has it.
+
+    Args:
+        images: what to choose from.
+        count: images to keep in all.
+        seed: another seed gives another choice.
+
+    Raises:
+        InputError: `count` is below one.
+    """
+    check_int("count", count, 1)
+    if len(images) <= count:
+        return images
+    drawn = blocks(seed, "at most", 0, np.arange(len(images)), Purpose.FEW_LABELS, 0)[:, 0]
+    return images.subset(np.sort(np.argsort(drawn, kind="stable")[:count]))
+
+
 def _open(source: str | Path, split: Split) -> RealImages:
     if str(source) == "digits":
         return _digits(split)
@@ -186,7 +206,14 @@ def _class_folders(folder: Path, split: Split) -> RealImages:
         describe=lambda n: str(files[n]),
         source_index=np.arange(len(files)),
     )
-    return images if presplit else images.subset(_split_members(images.labels, split, TEST_SHARE))
+    if not presplit:
+        images = images.subset(_split_members(images.labels, split, TEST_SHARE))
+    if not len(images):
+        raise DataError(
+            f"{folder} must hold three images of a class at least, since a fifth of each becomes the test images: "
+            "that leaves none"
+        )
+    return images
 
 
 def _class_names(root: Path) -> list[str]:
@@ -221,11 +248,17 @@ def _parquet(folder: Path, every: list[Path], split: Split) -> RealImages:
             tables.append(pq.read_table(file))
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{file} cannot be read: {error}") from error
-    image_column, label_column = _columns(tables[0].column_names, files[0])
+    columns = [_columns(table.column_names, file) for table, file in zip(tables, files, strict=True)]
     rows = [(file, row) for file, table in zip(files, tables, strict=True) for row in range(len(table))]
-    images = [chunk for table in tables for chunk in table.column(image_column).chunks]
-    labels = np.concatenate([_labels(t, label_column, file) for t, file in zip(tables, files, strict=True)])
-    classes = _parquet_classes(tables[0].schema, label_column, labels, files[0])
+    images = [
+        chunk
+        for table, (column, _) in zip(tables, columns, strict=True)
+        for chunk in table.column(column).chunks
+    ]
+    labels = np.concatenate(
+        [_labels(t, column, file) for t, (_, column), file in zip(tables, columns, files, strict=True)]
+    )
+    classes = _parquet_classes(tables[0].schema, columns[0][1], labels, files[0])
     starts = np.cumsum([0] + [len(chunk) for chunk in images])
     return RealImages(
         name=folder.name,

@@ -33,7 +33,7 @@ class DemoConfig:
     epochs: int | None = None
     """Passes over the labelled images; None follows from their number, 100 for a hundred."""
     test_limit: int | None = 2000
-    """Test images to use at most, as many of each class; None uses all."""
+    """Test images to use at most, drawn at random; None uses all."""
     family: str = "RCDB"
     """Family of formulas to draw from."""
     classes: int = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ SHEET_ROWS, SHEET_COLUMNS = 6, 10
 Key = tuple[ArmName, float, int]
 """Arm, learning rate, seed."""
 
+SIDES: dict[ArmName, str] = {"scratch": "from scratch", "pretrained": "with pre-training"}
 EXAMPLES = 100
 EXAMPLE_COLUMNS = 20
 EXAMPLE_SIDE = 64
@@ -55,6 +56,8 @@ class Measured:
     finetuned: Mapping[Key, Run]
     seconds: Mapping[str, float]
     """Wall-clock time of each part."""
+    skipped: Sequence[str] = ()
+    """What was wrong with each broken image that was left out."""
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -65,13 +68,19 @@ class Measured:
         )
 
 
-def labelled_images(images: RealImages, seed: int, tested: int) -> Picture:
+def left_out(skipped: Sequence[str]) -> str:
+    """Return how many broken images were left out, as a sentence without its full stop."""
+    return f"{count(len(skipped))} broken image{' was' if len(skipped) == 1 else 's were'} left out"
+
+
+def labelled_images(images: RealImages, seed: int, tested: int, skipped: Sequence[str] = ()) -> Picture:
     """Show the labelled images that `seed` trains on, class by class, a hundred at most.
 
     Args:
         images: the few labelled ones.
         seed: they were drawn by.
         tested: number of test images.
+        skipped: broken images that were left out, for training and testing.
     """
     order = np.argsort(images.labels, kind="stable")[:EXAMPLES]
     pictures = [images[int(index)][0] for index in order]
@@ -85,6 +94,8 @@ def labelled_images(images: RealImages, seed: int, tested: int) -> Picture:
         f"{which} labelled images that seed {seed} trains on: {images.name}, {len(images.classes)} classes. "
         f"Accuracy is measured on {count(tested)} others."
     )
+    if skipped:
+        caption += f" {left_out(skipped)}."
     return Picture(image=grid(stack), caption=caption, pixels=side < EXAMPLE_SIDE)
 
 
@@ -99,10 +110,10 @@ def build(asked: DemoConfig, config: DemoConfig, measured: Measured, notice: str
     """
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     machine = machine_facts()
-    took = duration(sum(measured.seconds.values()))
+    cores, took = config.threads or machine["cores"], duration(sum(measured.seconds.values()))
     return Report(
         title="Pre-trained on formulas",
-        subtitle=f"fdsl demo, {now}. {took} on {config.threads or machine['cores']} CPU cores.",
+        subtitle=f"fdsl demo, {now}. {took} on {cores} CPU core{'s' if cores != 1 else ''}.",
         notice=notice,
         sheet=Picture(
             image=measured.sheet,
@@ -129,15 +140,14 @@ def summary(config: DemoConfig, measured: Measured) -> dict[str, Any]:
         "config": config.to_json(),
         "machine": machine_facts(),
         "seconds": dict(measured.seconds),
-        "images_per_second": [
-            {"family": s.family, "size": s.size, "threads": s.threads, "batch": s.batch, "rates": s.rates}
-            for s in measured.speeds
-        ],
+        "images_per_second": [asdict(speed) for speed in measured.speeds],
+        "skipped": list(measured.skipped),
         "pretext": measured.pretrained.result,
         "accuracies": {
             name: {f"{cell.lr:g}": cell.accuracies for cell in cells} for name, cells in arms.items()
         },
         "chosen": {"scratch": comparison.best_scratch.lr, "pretrained": comparison.best_pretrained.lr},
+        "chosen_at_edge": comparison.at_edge,
         "gain": comparison.gain,
         "standard_error": comparison.standard_error,
         "interval": comparison.interval,
@@ -147,11 +157,16 @@ def summary(config: DemoConfig, measured: Measured) -> dict[str, Any]:
 
 def _chosen(comparison: Comparison) -> str:
     rates = len(comparison.scratch)
-    return (
+    words = (
         f"Both sides had the same {rates} rates and the same {len(comparison.seeds)} seeds, "
         f"{rates * len(comparison.seeds)} runs each, of equal length. Each is judged (bold) at the rate "
-        "of its own best mean test accuracy, which flatters both alike; all rates are shown."
+        "of its own best mean test accuracy, which flatters both alike; all rates are shown. "
+        "One pre-training lies under all seeds: the spread is that of fine-tuning alone."
     )
+    if rates == 1 or not comparison.at_edge:
+        return words
+    sides = " and ".join(SIDES[arm] for arm in comparison.at_edge)
+    return f"{words} The best rate {sides} is at the edge of those tried: a better one may lie beyond."
 
 
 def _facts(
@@ -197,7 +212,7 @@ def _again(asked: DemoConfig, measured: Measured) -> list[Step]:
     )
     return [
         Step(title="Everything", command=shell_command("demo", asked)),
-        Step(title="The contact sheet", command=_preview(pretraining)),
+        Step(title="The contact sheet", command=_preview(pretraining, asked.classes)),
         Step(title="Pre-training", command=shell_command("pretrain", pretraining)),
         *(Step(title=title, command=_finetune_again(measured, arm, Path("again"))) for arm, title in sides),
     ]
@@ -221,12 +236,12 @@ def _bigger(asked: DemoConfig, measured: Measured) -> list[Step]:
     ]  # fmt: skip
 
 
-def _preview(pretraining: PretrainConfig) -> str:
-    rows = min(SHEET_ROWS, pretraining.classes)
+def _preview(pretraining: PretrainConfig, classes: int) -> str:
+    rows = min(SHEET_ROWS, classes)
     options = f" --options {shlex.join(pretraining.options)}" if pretraining.options else ""
     family = shlex.quote(pretraining.family)
     return (
-        f"fdsl preview {family} --classes {pretraining.classes} --seed {pretraining.seed}{options} "
+        f"fdsl preview {family} --classes {classes} --seed {pretraining.seed}{options} "
         f"--categories {rows} --instances {SHEET_COLUMNS} --out again/sheet.png"
     )
 
@@ -234,8 +249,8 @@ def _preview(pretraining: PretrainConfig) -> str:
 def _finetune_again(measured: Measured, arm: ArmName, folder: Path) -> str:
     """Return the loop over the seeds that repeats an arm at the rate it is judged by."""
     comparison = measured.comparison
-    cell = comparison.best_pretrained if arm == "pretrained" else comparison.best_scratch
-    run = FinetuneConfig.from_json(measured.finetuned[arm, cell.lr, comparison.seeds[0]].config)
+    lr = comparison.best(arm).lr
+    run = FinetuneConfig.from_json(measured.finetuned[arm, lr, comparison.seeds[0]].config)
     if run.weights is not None:
         run = replace(run, weights=folder / "pretrain")
     command = shell_command("finetune", run, seed="$seed", out=f"{folder}/{arm}-$seed").replace("\n", "\n  ")

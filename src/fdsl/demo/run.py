@@ -21,9 +21,10 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
+from fdsl.bench.timing import measure
 from fdsl.cores import usable_cores
 from fdsl.data.dataset import FormulaDataset
-from fdsl.data.real import few_labels, open_images
+from fdsl.data.real import at_most, few_labels, open_images
 from fdsl.demo.config import DemoConfig
 from fdsl.demo.page import (
     SHEET_COLUMNS,
@@ -32,6 +33,7 @@ from fdsl.demo.page import (
     Measured,
     build,
     labelled_images,
+    left_out,
     summary,
 )
 from fdsl.errors import InputError
@@ -43,7 +45,7 @@ from fdsl.files import write_json, write_text
 from fdsl.formulas import family
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
 from fdsl.train.config import parse_options
-from fdsl.train.finetune import TEST_SEED
+from fdsl.train.finetuning import TEST_SEED
 from fdsl.train.recipes import probe_rcdb100
 
 RUN_NAME = re.compile(r"run-([1-9]\d*)")
@@ -51,7 +53,7 @@ REPORT_FILE, SUMMARY_FILE = "report.html", "demo.json"
 ARMS: dict[ArmName, str] = {"scratch": "from scratch", "pretrained": "pre-trained"}
 SHEET_SIZE = 128
 FULL_SIZE = 224
-SPEED_REPETITIONS, SPEED_BATCH = 7, 512
+SPEED_REPETITIONS, SPEED_BATCH, SPEED_SECONDS = 7, 512, 0.1
 FEW, FEW_BATCH = 200, 25
 """Up to so many labelled images, small batches: an epoch would be two or three updates otherwise."""
 MOST_THREADS = 4
@@ -91,7 +93,7 @@ def run_demo(config: DemoConfig) -> DemoResult:
         InputError: the data, the family or the output folder is unusable; found before anything long starts.
         DataError: a real image is damaged.
     """
-    asked, (config, labelled) = config, _check(config)
+    asked, (config, labelled, skipped) = config, _check(config)
     console = Console(highlight=False, soft_wrap=True)
     notice = QUICK_NOTICE if config.quick else ""
     seconds: dict[str, float] = {}
@@ -99,6 +101,8 @@ def run_demo(config: DemoConfig) -> DemoResult:
         pretraining = pretrain_config(config, folder / "pretrain")
         if notice:
             console.print(f"[bold]A trial run.[/] {notice}")
+        if skipped:
+            console.print(f"{left_out(skipped)}, the first: {skipped[0]}", markup=False)
         with _part("Drawing", seconds, console):
             sheet, speeds = draw(pretraining, folder / "sheet.png", console)
         with _part("Pre-training", seconds, console):
@@ -107,7 +111,7 @@ def run_demo(config: DemoConfig) -> DemoResult:
             finetuned = finetune_all(config, pretraining, folder, console)
         measured = Measured(
             sheet=sheet, labelled=labelled, speeds=speeds, pretrained=read_run(pretraining.out),
-            finetuned=finetuned, seconds=seconds,
+            finetuned=finetuned, seconds=seconds, skipped=skipped,
         )  # fmt: skip
         html = render(build(asked, config, measured, notice))
         write_text(folder / REPORT_FILE, html)
@@ -158,8 +162,11 @@ def _part(name: str, seconds: dict[str, float], console: Console) -> Iterator[No
     seconds[name] = time.perf_counter() - started
 
 
-def _check(config: DemoConfig) -> tuple[DemoConfig, Picture]:
-    """Return the resolved config and the labelled images to show; wrong names and broken images end here."""
+def _check(config: DemoConfig) -> tuple[DemoConfig, Picture, tuple[str, ...]]:
+    """Return the resolved config, the labelled images to show, and the broken images that were left out.
+
+    Wrong names, and broken images unless they are to be left out, end here.
+    """
     family(config.family, classes=config.classes)
     train, test = (
         open_images(config.data, split, skip_broken=config.skip_broken) for split in ("train", "test")
@@ -167,24 +174,26 @@ def _check(config: DemoConfig) -> tuple[DemoConfig, Picture]:
     config = config.resolved(len(train.classes))
     labels = config.labels or 0
     few = {seed: few_labels(train, labels, seed) for seed in config.seeds}
-    if config.test_limit is not None and config.test_limit < len(test):
-        test = few_labels(test, config.test_limit, TEST_SEED, field="test_limit")
+    if config.test_limit is not None:
+        test = at_most(test, config.test_limit, TEST_SEED)
     for images in (*few.values(), test):
         for index in range(len(images)):
             images[index]
-    return config, labelled_images(few[config.seeds[0]], config.seeds[0], len(test))
+    skipped = train.skipped + test.skipped
+    picture = labelled_images(few[config.seeds[0]], config.seeds[0], len(test), skipped)
+    return config, picture, skipped
 
 
 def draw(pretraining: PretrainConfig, path: Path, console: Console) -> tuple[Image.Image, list[Speed]]:
     """Draw the contact sheet to `path`; measure how fast images are drawn, large and at the training size."""
-    sheet = contact_sheet(
-        _dataset(pretraining, SHEET_SIZE), min(pretraining.classes, SHEET_ROWS), SHEET_COLUMNS
-    )
+    dataset = _dataset(pretraining, SHEET_SIZE)
+    sheet = contact_sheet(dataset, min(len(dataset.classes), SHEET_ROWS), SHEET_COLUMNS)
     save_picture(sheet, path)
     speeds = [measure_speed(_dataset(pretraining, size)) for size in (FULL_SIZE, pretraining.size)]
     for speed in speeds:
         console.print(
-            f"{speed.median:,.0f} images a second at {speed.size} pixels on {speed.threads} threads"
+            f"{speed.median:,.0f} images a second at {speed.size} pixels on {speed.threads} "
+            f"thread{'s' if speed.threads != 1 else ''}"
         )
     return sheet, speeds
 
@@ -207,19 +216,22 @@ def _dataset(pretraining: PretrainConfig, size: int) -> FormulaDataset:
 def measure_speed(dataset: FormulaDataset) -> Speed:
     """Time batches spread over the categories of `dataset`, with new instances in each."""
     classes = len(dataset.classes)
-    rates = []
-    for repetition in range(SPEED_REPETITIONS + 1):
-        instances, categories = divmod(np.arange(SPEED_BATCH) + repetition * SPEED_BATCH, classes)
-        started = time.perf_counter()
+
+    def draw_batch(number: int) -> int:
+        instances, categories = divmod(np.arange(SPEED_BATCH) + number * SPEED_BATCH, classes)
         dataset.draw(categories, instances)
-        rates.append(SPEED_BATCH / (time.perf_counter() - started))
-    # The first repetition may compile, and is not counted.
+        return SPEED_BATCH
+
+    rate = measure(draw_batch, SPEED_REPETITIONS, SPEED_SECONDS)
     return Speed(
         family=dataset.family.name,
         size=dataset.size,
         threads=dataset.threads or usable_cores(),
         batch=SPEED_BATCH,
-        rates=tuple(rates[1:]),
+        median=rate.median,
+        low=rate.low,
+        high=rate.high,
+        repetitions=rate.repetitions,
     )
 
 

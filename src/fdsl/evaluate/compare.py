@@ -62,6 +62,17 @@ class Comparison:
         """The cell the arm from scratch is judged by."""
         return max(self.scratch, key=lambda cell: cell.mean)
 
+    def best(self, arm: ArmName) -> Cell:
+        """Return the cell `arm` is judged by."""
+        return self.best_pretrained if arm == "pretrained" else self.best_scratch
+
+    @property
+    def at_edge(self) -> tuple[ArmName, ...]:
+        """The arms whose best rate is the lowest or the highest tried, so that a better one may lie beyond."""
+        arms: tuple[ArmName, ArmName] = ("scratch", "pretrained")
+        edges = (self.scratch[0].lr, self.scratch[-1].lr)
+        return tuple(arm for arm in arms if self.best(arm).lr in edges)
+
     @property
     def gains(self) -> tuple[float, ...]:
         """Pre-trained minus scratch for each seed, points."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -55,6 +56,10 @@ _STYLE: dict[Any, Any] = {
 }
 # A figure is about as wide as a phone: text keeps its size there, and two stand side by side on a desk.
 _WIDTH, _HEIGHT = 4.3, 2.75
+NAMED_CLASSES, NAME_LETTERS = 25, 14
+"""Classes that are named at most, and letters of a name."""
+CLASS_LETTERS = 52
+"""Letters that fit below a figure side by side."""
 
 
 def _svg(name: str, label: str, draw: Callable[[Axes], None]) -> str:
@@ -67,7 +72,10 @@ def _svg(name: str, label: str, draw: Callable[[Axes], None]) -> str:
         draw(axes)
         buffer = io.StringIO()
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(buffer, format="svg", metadata=metadata)
+        with warnings.catch_warnings():
+            # Names in any script: the font of the page shows them, Matplotlib's own only measures.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(buffer, format="svg", metadata=metadata)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
@@ -200,6 +208,48 @@ def rates(comparison: Comparison, title: str) -> str:
         _percent(axes)
 
     return _svg("rates", title, draw)
+
+
+def by_class(scratch: Mapping[str, float], pretrained: Mapping[str, float], title: str) -> str:
+    """Draw both arms' accuracy of each class, in percent by name, joined; many classes go unnamed, by gain."""
+    names = list(scratch)
+    few = len(names) <= NAMED_CLASSES
+    if not few:
+        names.sort(key=lambda name: pretrained[name] - scratch[name])
+    x = np.arange(len(names))
+    below, above = (np.array([arm[name] for name in names]) for arm in (scratch, pretrained))
+
+    def draw(axes: Axes) -> None:
+        axes.vlines(x, below, above, color=MUTED, linewidth=1.2, alpha=0.7, zorder=1)
+        looks = ((below, SCRATCH, "s", "from scratch"), (above, PRETRAINED, "o", "pre-trained"))
+        for height, color, marker, label in looks:
+            axes.plot(x, height, marker, color=color, markersize=6.5 if few else 3, label=label,
+                      markeredgecolor=PAPER, markeredgewidth=1 if few else 0)  # fmt: skip
+        axes.set_title(title, loc="left", fontsize=9.5, color=INK)
+        if few:
+            # A dollar sign would begin a formula.
+            texts = [_shortened(name).replace("$", r"\$") for name in names]
+            upright = sum(map(len, texts)) + len(texts) <= CLASS_LETTERS
+            axes.set_xticks(x, texts, rotation=0 if upright else 45, ha="center" if upright else "right")
+            axes.set_xlabel("class")
+        else:
+            axes.set_xticks([])
+            axes.set_xlabel(f"{len(names)} classes in the order of their gain")
+        axes.margins(x=0.05, y=0.08)
+        _percent(axes)
+        # The names of the colours get a strip of their own on top: dots lie everywhere below it.
+        low, high = axes.get_ylim()
+        axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= min(high, 100)])
+        axes.set_ylim(low, high + 0.14 * (high - low))
+        axes.legend(
+            frameon=False, loc="upper right", ncols=2, handlelength=1, labelcolor=INK, borderaxespad=0
+        )
+
+    return _svg("classes", title, draw)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= NAME_LETTERS else name[: NAME_LETTERS - 1] + "…"
 
 
 def learning(

@@ -32,18 +32,16 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """How fast images were drawn: images a second of each repetition, at one size."""
+    """How fast images were drawn at one size: images a second over some repetitions."""
 
     family: str
     size: int
     threads: int
     batch: int
-    rates: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """Median over the repetitions, images a second."""
-        return statistics.median(self.rates)
+    median: float
+    low: float
+    high: float
+    repetitions: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +169,7 @@ def _figures(report: Report) -> dict[str, Markup]:
         ),
         "paired": figures.paired_dots(comparison, "Test accuracy, each at its best learning rate"),
         "rates": figures.rates(comparison, "Test accuracy at every learning rate tried"),
+        "by_class": _by_class(report),
         "learning": figures.learning(
             [
                 ("scratch", _accuracy_curves(report, "scratch")),
@@ -186,13 +185,30 @@ def _figures(report: Report) -> dict[str, Markup]:
 def _accuracy_curves(report: Report, arm: ArmName) -> list[tuple[figures.Numbers, figures.Numbers]]:
     """Return (epochs, test accuracy in percent) of each seed at the learning rate the arm is judged by."""
     comparison = report.comparison
-    cell = comparison.best_pretrained if arm == "pretrained" else comparison.best_scratch
+    cell = comparison.best(arm)
     curves = []
     for seed in comparison.seeds:
         metrics = report.finetuned[arm, cell.lr, seed].metrics
         measured = ~np.isnan(metrics["test_accuracy"])
         curves.append((metrics["epoch"][measured], 100 * metrics["test_accuracy"][measured]))
     return curves
+
+
+def _by_class(report: Report) -> str:
+    """Draw the accuracy of each class, the mean over seeds of each arm; nothing where a run does not tell it."""
+    scratch, pretrained = _class_means(report, "scratch"), _class_means(report, "pretrained")
+    if not scratch or scratch.keys() != pretrained.keys():
+        return ""
+    return figures.by_class(scratch, pretrained, "Test accuracy of each class, mean over seeds")
+
+
+def _class_means(report: Report, arm: ArmName) -> dict[str, float]:
+    """Return the accuracy of each class in percent, mean over seeds, at the rate `arm` is judged by."""
+    lr = report.comparison.best(arm).lr
+    results = [report.finetuned[arm, lr, seed].result for seed in report.comparison.seeds]
+    seeds = [result.get("per_class") or {} for result in results]
+    shared = [name for name in seeds[0] if all(name in seed for seed in seeds)]
+    return {name: 100 * statistics.fmean(seed[name] for seed in seeds) for name in shared}
 
 
 def _gain_rows(comparison: Comparison) -> list[tuple[int, float, float, float]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from fdsl.errors import InputError, check_choice
+from fdsl.errors import check_choice
 from fdsl.formulas.base import Family
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
+from fdsl.formulas.ifs import MapFamily
 from fdsl.formulas.rcdb import RCDB
 
 __all__ = ["RCDB", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "families", "family"]
@@ -35,18 +36,16 @@ def families() -> dict[str, type[Family]]:
 def family(name: str, **values: Any) -> Family:
     """Build a family by name, upper or lower case, with the given fields.
 
+    For the families of maps, `files` may name a folder of published category files: see their `from_csv`.
+
     Raises:
         InputError: the family or a field is unknown, or a value is out of range.
+        DataError: a category file is damaged.
     """
     by_lower = {known.lower(): known for known in _registry()}
-    if name.lower() not in by_lower:
+    if str(name).lower() not in by_lower:
         check_choice("family", name, _registry())
-    cls = _registry()[by_lower[name.lower()]]
-    for field in values:
-        check_choice(
-            f"field of {cls.name}", field, [known.name for known in fields(cls) if known.name != "files"]
-        )
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise InputError(f"{cls.name}: {error}") from error
+    cls = _registry()[by_lower[str(name).lower()]]
+    if issubclass(cls, MapFamily) and isinstance(folder := values.get("files"), (str, Path)):
+        return cls.from_csv(folder, **{field: value for field, value in values.items() if field != "files"})
+    return cls.build(**values)

@@ -6,15 +6,15 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fdsl.errors import InputError, check_int
+from fdsl.errors import InputError, check_choice, check_int
 from fdsl.random import check_seed, stream_word
 
-MAX_CLASSES = 10_000_000
+MAX_CLASSES = 1_000_000
 MAX_INSTANCE = 0xFFFF0000
 """Instance numbers stay below this; the words above serve draws that belong to no instance."""
 
@@ -57,6 +57,13 @@ class Family(ABC):
         """Name of the random stream all this family's draws come from."""
         return f"{self.name}/{self.version}"
 
+    @classmethod
+    def build(cls, **values: Any) -> Self:
+        """Return the family with the given fields; InputError for a field it does not have."""
+        for name in values:
+            check_choice(f"field of {cls.name}", name, [known.name for known in fields(cls)])
+        return cls(**values)
+
     @abstractmethod
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return the published parameters of category `k`, plain numbers and lists."""
@@ -83,6 +90,9 @@ class Family(ABC):
         self, seed: int, categories: ArrayLike, instances: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         check_seed(seed)
+        for field, value in (("categories", categories), ("instances", instances)):
+            if np.asarray(value).dtype.kind not in "iu" and np.size(value):
+                raise InputError(f"{field} must be integers, got {np.asarray(value).dtype}")
         k, i = np.broadcast_arrays(np.asarray(categories, np.int64), np.asarray(instances, np.int64))
         if k.ndim != 1:
             raise InputError(f"categories and instances must be 1-D, got shape {k.shape}")

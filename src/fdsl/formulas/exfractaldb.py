@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import InputError, check_float, check_int
-from fdsl.formulas.base import MAX_INSTANCE, Family
-from fdsl.formulas.ifs import candidates, weigh
-from fdsl.formulas.published import MapFiles, read_map_files
+from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, weigh
 from fdsl.formulas.search import find
 from fdsl.geometry import affine3d
 from fdsl.geometry.affine3d import AffineMaps3D
@@ -23,18 +20,13 @@ from fdsl.random import Purpose, stream_word, uniform, words
 CANVAS = 224
 PARTS = 12
 POINTS = 10_000
-SEARCH = MAX_INSTANCE
-"""The instance word under which a candidate's points are drawn."""
 WEIGHTING_SETS = (25, 49, 73, 97, 121, 145)
 VIEWS = 12
 JITTER_DEGREES = 3.15
 
-Systems = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
-"""Maps [C, MAX_MAPS, 12], probabilities [C, MAX_MAPS], count [C]."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class ExFractalDB(Family):
+class ExFractalDB(MapFamily):
     """Attractors of 2 to 7 affine maps of space seen from a random viewpoint: white points on black, native canvas 224.
 
     Instance i has weighting i mod `weightings`: none, or one of the 12 coefficients of every map scaled by 0.4, 0.5 ...
@@ -45,16 +37,16 @@ class ExFractalDB(Family):
         least_variance: a category's normalised cloud varies more than this along each axis (the released script's
             setting is 0.05, its code's default 0.15).
         points: points a cloud.
-        files: published categories instead of searched ones: see `from_csv`.
+        files: published categories instead of searched ones, columns a..l, p: see `from_csv`.
     """
 
     weightings: int = 145
     least_variance: float = 0.05
     points: int = POINTS
-    files: MapFiles | None = field(default=None, repr=False)
 
     name: ClassVar[str] = "ExFractalDB"
     native_size: ClassVar[int] = CANVAS
+    parts: ClassVar[int] = PARTS
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,22 +54,6 @@ class ExFractalDB(Family):
             raise InputError(f"weightings must be one of {WEIGHTING_SETS}, got {self.weightings!r}")
         check_float("least_variance", self.least_variance, 0.0, 0.3)
         check_int("points", self.points, 1, 10_000_000)
-        if self.files is not None:
-            check_int("classes", self.classes, 2, len(self.files.names))
-
-    @classmethod
-    def from_csv(cls, folder: str | Path, **fields: Any) -> Self:
-        """Return the family of published category files: a row a map, columns a..l, p.
-
-        Args:
-            folder: one `*.csv` a category, taken in the order of their names.
-            fields: other fields; `classes` takes the first so many (default all).
-
-        Raises:
-            InputError, DataError: as `read_map_files`.
-        """
-        files = read_map_files(folder, PARTS)
-        return cls(**{"classes": len(files.names), **fields}, files=files)
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -85,20 +61,10 @@ class ExFractalDB(Family):
         reach = (self.weightings - 1) // PARTS // 2
         return tuple(round(1 + step / 10, 1) for step in range(-reach, reach + 1) if step)
 
-    def category(self, seed: int, k: int) -> dict[str, Any]:
-        """Return the maps' coefficients a..l and probabilities, as a category file has them."""
-        self._identity(seed, [k], 0)
-        maps, probability, count = self._systems(seed)
-        n = int(count[k])
-        return {
-            "maps": maps[k, :n].tolist(),
-            "probability": (probability[k, :n] / probability[k].sum()).tolist(),
-        }
-
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> AffineMaps3D:
         k, i = self._identity(seed, categories, instances)
         cloud, yaw, height = self._views(seed, k, i)
-        maps, probability, count = self._systems(seed)
+        maps, probability, count = self.systems(seed)
         return AffineMaps3D(
             address=self._address(seed, k, cloud),
             maps=weigh(maps[k], cloud % self.weightings, self.factors).astype(np.float32),
@@ -114,9 +80,7 @@ class ExFractalDB(Family):
         word = words(seed, self.stream, k, i, Purpose.VIEWPOINT, 2)
         return i, uniform(word[:, 0], 0, 2 * np.pi), uniform(word[:, 1], -1, 1)
 
-    def _systems(self, seed: int) -> Systems:
-        if self.files is not None:
-            return self.files.maps, self.files.probability, self.files.count
+    def _searched(self, seed: int) -> Systems:
         return _searched(seed, self.classes, self.least_variance)
 
 
@@ -183,4 +147,4 @@ def _searched(seed: int, classes: int, least_variance: float) -> Systems:
         "family": ExFractalDB.name, "stream": stream, "seed": seed, "least_variance": least_variance,
     }  # fmt: skip
     maps, count = candidates(seed, stream, find(definition, accepted, classes), PARTS)
-    return maps, _determinants(maps), count
+    return Systems(maps, _determinants(maps), count)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import check_choice, check_float, check_int
-from fdsl.formulas.base import MAX_INSTANCE, Family
-from fdsl.formulas.ifs import candidates, weigh
-from fdsl.formulas.published import MapFiles, read_map_files
+from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, weigh
 from fdsl.formulas.search import find
 from fdsl.geometry import affine2d
 from fdsl.geometry.affine2d import AffineMaps2D
@@ -26,15 +23,11 @@ PARTS = 6
 FACTORS = (0.2, 0.6, 1.4, 1.8)
 WEIGHTINGS = 1 + PARTS * len(FACTORS)
 FLIPS = 4
-INKS = ("point", "patch", "or")
 VARIANTS = ("patch_gray", "point_gray", "patch_or", "patch_color", "point_color")
-
-Systems = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
-"""Maps [C, MAX_MAPS, 6], probabilities [C, MAX_MAPS], count [C]."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FractalDB(Family):
+class FractalDB(MapFamily):
     """Attractors of 2 to 7 affine maps of the plane, drawn by the chaos game on black, native canvas 512.
 
     Instance i is flip i mod 4 (none, left-right, top-bottom, both) of drawing i div 4; drawing d has weighting d mod 25
@@ -48,52 +41,26 @@ class FractalDB(Family):
         points: points an image.
         least_fill: weightings whose trial drawing diverges, or hits less than this share of the canvas, are skipped;
             0 keeps all, as released (4% of them diverge, a quarter fills under 0.1).
-        files: published categories instead of searched ones: see `from_csv`.
+        files: published categories instead of searched ones, columns a, b, c, d, e, f, p: see `from_csv`.
     """
 
     variant: str = "patch_gray"
     points: int = 100_000
     least_fill: float = 0.0
-    files: MapFiles | None = field(default=None, repr=False)
 
     name: ClassVar[str] = "FractalDB"
     native_size: ClassVar[int] = CANVAS
+    parts: ClassVar[int] = PARTS
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("variant", self.variant, VARIANTS)
-        check_int("points", self.points, 1, 10_000_000 if self.variant == "point_gray" else 4_000_000)
+        check_int("points", self.points, 1, 4_000_000)  # a mark has 23 bits for the number
         check_float("least_fill", self.least_fill, 0.0, 1.0)
-        if self.files is not None:
-            check_int("classes", self.classes, 2, len(self.files.names))
-
-    @classmethod
-    def from_csv(cls, folder: str | Path, **fields: Any) -> FractalDB:
-        """Return the family of published category files: a row a map, columns a, b, c, d, e, f, p.
-
-        Args:
-            folder: one `*.csv` a category, taken in the order of their names.
-            fields: other fields; `classes` takes the first so many (default all).
-
-        Raises:
-            InputError, DataError: as `read_map_files`.
-        """
-        files = read_map_files(folder, PARTS)
-        return cls(**{"classes": len(files.names), **fields}, files=files)
 
     @property
     def channels(self) -> int:
         return 3 if self.variant.endswith("color") else 1
-
-    def category(self, seed: int, k: int) -> dict[str, Any]:
-        """Return the maps' coefficients a..f and probabilities, as a category file has them."""
-        self._identity(seed, [k], 0)
-        maps, probability, count = _systems(self, seed)
-        n = int(count[k])
-        return {
-            "maps": maps[k, :n].tolist(),
-            "probability": (probability[k, :n] / probability[k].sum()).tolist(),
-        }
 
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> AffineMaps2D:
         k, i = self._identity(seed, categories, instances)
@@ -105,7 +72,7 @@ class FractalDB(Family):
     def _table(
         self, seed: int, k: NDArray[np.int64], word: NDArray[np.int64], weighting: NDArray[np.int64]
     ) -> AffineMaps2D:
-        maps, probability, count = _systems(self, seed)
+        maps, probability, count = self.systems(seed)
         kind = self.variant.split("_")[0]
         return AffineMaps2D(
             address=self._address(seed, k, word),
@@ -118,6 +85,9 @@ class FractalDB(Family):
             canvas=CANVAS,
             padding=PADDING,
         )
+
+    def _searched(self, seed: int) -> Systems:
+        return _searched(self.stream, seed, self.classes)
 
     def _weightings(self, seed: int, k: NDArray[np.int64], drawing: NDArray[np.int64]) -> NDArray[np.int64]:
         if self.least_fill == 0.0:
@@ -143,13 +113,6 @@ def _fills(table: AffineMaps2D) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def _systems(family: FractalDB, seed: int) -> Systems:
-    if family.files is not None:
-        return family.files.maps, family.files.probability, family.files.count
-    return _searched(family.stream, seed, family.classes)
-
-
-@lru_cache(maxsize=16)
 def _searched(stream: str, seed: int, classes: int) -> Systems:
     """Find the first `classes` systems whose 100,000 points hit a fifth of the canvas."""
 
@@ -172,11 +135,7 @@ def _searched(stream: str, seed: int, classes: int) -> Systems:
 
     definition = {"family": stream.split("/")[0], "stream": stream, "seed": seed, "least_fill": LEAST_FILL}
     maps, count = candidates(seed, stream, find(definition, accepted, classes), PARTS)
-    return maps, _determinants(maps), count
-
-
-SEARCH = MAX_INSTANCE
-"""The instance word under which a candidate's points are drawn."""
+    return Systems(maps, _determinants(maps), count)
 
 
 @lru_cache(maxsize=65536)

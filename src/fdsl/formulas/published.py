@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 from fdsl.errors import DataError, InputError
 from fdsl.geometry.maps import MAX_MAPS
 
+LARGEST = 1e6
+"""Greatest magnitude of a coefficient: far beyond any attractor's, and small enough for float32."""
+
 
 @dataclass(frozen=True)
 class MapFiles:
     """The categories of a folder of map files.
 
     Attributes:
-        names: file names without suffix, sorted: the class names.
+        names: file names without suffix, sorted.
         maps: float64 [C, MAX_MAPS, parts], zero beyond a category's maps.
         probability: float64 [C, MAX_MAPS], zero beyond.
         count: int64 [C], maps a category.
-        sha256: of the files' bytes in order.
+        sha256: of all values.
     """
 
     names: tuple[str, ...]
@@ -60,6 +63,10 @@ def _read_file(file: Path, columns: int) -> list[list[float]]:
             raise DataError(f"{file}, line {number}: {error}") from error
         if not all(math.isfinite(value) for value in row):
             raise DataError(f"{file}, line {number}: every value must be finite, got {','.join(cells)}")
+        if max(abs(value) for value in row) > LARGEST:
+            raise DataError(
+                f"{file}, line {number}: every value must be within +-{LARGEST:g}, got {','.join(cells)}"
+            )
         if row[-1] < 0:
             raise DataError(f"{file}, line {number}: probability must be >= 0, got {cells[-1]}")
         rows.append(row)
@@ -90,10 +97,9 @@ def read_map_files(folder: str | Path, parts: int) -> MapFiles:
     maps = np.zeros((len(files), MAX_MAPS, parts))
     probability = np.zeros((len(files), MAX_MAPS))
     count = np.zeros(len(files), np.int64)
-    digest = hashlib.sha256()
     for k, file in enumerate(files):
         rows = np.array(_read_file(file, parts + 1))
         count[k] = len(rows)
         maps[k, : len(rows)], probability[k, : len(rows)] = rows[:, :parts], rows[:, parts]
-        digest.update(file.read_bytes())
-    return MapFiles(tuple(file.stem for file in files), maps, probability, count, digest.hexdigest())
+    digest = hashlib.sha256(b"".join(values.tobytes() for values in (count, maps, probability))).hexdigest()
+    return MapFiles(tuple(file.stem for file in files), maps, probability, count, digest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -61,15 +60,14 @@ class RCDB(Family):
         check_choice("variant", self.variant, ("released", "paper"))
 
     def category(self, seed: int, k: int) -> dict[str, Any]:
-        """Return V, L, noise c, drift w, and instance 0's radius, oval rates and centre."""
+        """Return V, L, noise c, drift w, and the radius, oval rates and centre that are drawn with the category."""
         self._identity(seed, [k], 0)
-        return {
-            name: column[k].item() for name, column in _categories(self.stream, seed, self.classes).items()
-        }
+        drawn = _categories(self.stream, seed, np.array([k]))
+        return {name: column[0].item() for name, column in drawn.items()}
 
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> RadialStrokes:
         k, i = self._identity(seed, categories, instances)
-        column = {name: values[k] for name, values in _categories(self.stream, seed, self.classes).items()}
+        column = _categories(self.stream, seed, k)
         own = _placement(words(seed, self.stream, k, i, Purpose.INSTANCE, 5))
         if self.variant == "paper":
             own = {name: values for name, values in own.items() if name.startswith("centre")}
@@ -90,9 +88,9 @@ class RCDB(Family):
         )
 
 
-@lru_cache(maxsize=16)
-def _categories(stream: str, seed: int, classes: int) -> Columns:
-    word = words(seed, stream, np.arange(classes), np.array(NO_INSTANCE), Purpose.CATEGORY, 9)
+def _categories(stream: str, seed: int, k: NDArray[np.int64]) -> Columns:
+    """Return the parameters of categories `k`, a row each."""
+    word = words(seed, stream, k, np.array(NO_INSTANCE), Purpose.CATEGORY, 9)
     return {
         "vertices": _vertices(word[:, 0]),
         "strokes": integer(word[:, 1], 1, MAX_STROKES),

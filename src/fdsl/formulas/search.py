@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,18 @@ Test = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 """Takes candidate numbers [B] and says which are accepted, bool [B]. Called from several threads at once."""
 
 BLOCK = 128
-MOST_CANDIDATES = 2**31
+HOPELESS = 100_000
+"""Candidates an accepted category may cost; the published rules take 40 and 90."""
+
+
+class State(NamedTuple):
+    """How far a search has come."""
+
+    accepted: NDArray[np.int64]
+    """Numbers of the accepted candidates, ascending."""
+    tested: int
+    """Candidates tested: all below this number."""
+
 
 _found: dict[str, NDArray[np.int64]] = {}
 
@@ -46,58 +57,54 @@ def find(definition: dict[str, Any], test: Test, count: int) -> NDArray[np.int64
         test: the acceptance rule.
 
     Raises:
-        DataError: `count` were not found among 2^31 candidates.
+        DataError: the rule accepts less than one candidate in 100,000.
     """
     text = json.dumps(definition, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    known = _found.get(digest, np.empty(0, np.int64))
-    if len(known) < count:
+    if len(_found.get(digest, ())) < count:
         file = cache_folder() / f"{definition['family']}-{digest[:20]}.json"
-        known, tested = _read(file)
-        if len(known) < count:
-            known, tested = _search(test, known, tested, count)
-            _write(file, definition, known, tested)
-        _found[digest] = known
-    return known[:count]
+        kept = state = _read(file)
+        try:
+            with ThreadPoolExecutor(usable_cores()) as pool:
+                while len(state.accepted) < count:
+                    if state.tested > HOPELESS * (len(state.accepted) + 1):
+                        found = f"{len(state.accepted)} of {count} categories among {state.tested} candidates"
+                        raise DataError(f"the rule accepts too few: {found}")
+                    state = _next_round(pool, test, state)
+        finally:  # also when interrupted: what was found need not be found again
+            if state is not kept and state.tested > _read(file).tested:
+                _write(file, definition, state)
+        _found[digest] = state.accepted
+    return _found[digest][:count]
 
 
-def _search(test: Test, known: NDArray[np.int64], tested: int, count: int) -> tuple[NDArray[np.int64], int]:
-    parts = [known]
-    missing = count - len(known)
-    cores = usable_cores()
-    with ThreadPoolExecutor(cores) as pool:
-        while missing > 0:
-            if tested >= MOST_CANDIDATES:
-                raise DataError(f"only {count - missing} of {count} categories among {tested} candidates")
-            starts = range(tested, tested + 2 * cores * BLOCK, BLOCK)
-            blocks = [np.arange(start, start + BLOCK) for start in starts]
-            for block, good in zip(blocks, pool.map(test, blocks), strict=True):
-                parts.append(block[good])
-                missing -= int(good.sum())
-            tested = starts[-1] + BLOCK
-    return np.concatenate(parts), tested
+def _next_round(pool: ThreadPoolExecutor, test: Test, state: State) -> State:
+    starts = range(state.tested, state.tested + 2 * usable_cores() * BLOCK, BLOCK)
+    blocks = [np.arange(start, start + BLOCK) for start in starts]
+    accepted = np.concatenate(blocks)[np.concatenate(list(pool.map(test, blocks)))]
+    return State(np.concatenate([state.accepted, accepted]), starts[-1] + BLOCK)
 
 
-def _checksum(known: list[int], tested: int) -> str:
-    return hashlib.sha256(json.dumps([known, tested]).encode()).hexdigest()
+def _checksum(accepted: list[int], tested: int) -> str:
+    return hashlib.sha256(json.dumps([accepted, tested]).encode()).hexdigest()
 
 
-def _read(file: Path) -> tuple[NDArray[np.int64], int]:
+def _read(file: Path) -> State:
     """Return what an earlier search left; nothing if there is none or the file is damaged (it is then found again)."""
     try:
         kept = json.loads(file.read_text())
         if kept["sha256"] == _checksum(kept["accepted"], kept["tested"]):
-            return np.array(kept["accepted"], np.int64), int(kept["tested"])
+            return State(np.array(kept["accepted"], np.int64), int(kept["tested"]))
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    return np.empty(0, np.int64), 0
+    return State(np.empty(0, np.int64), 0)
 
 
-def _write(file: Path, definition: dict[str, Any], known: NDArray[np.int64], tested: int) -> None:
-    """Keep the result. Two processes may write at once: both write the same, and each by renaming."""
-    accepted = [int(number) for number in known]
-    content = {"definition": definition, "accepted": accepted, "tested": tested}
+def _write(file: Path, definition: dict[str, Any], state: State) -> None:
+    """Keep the result. Two processes may write at once: what they write agrees, and each renames."""
+    accepted = state.accepted.tolist()
+    content = {"definition": definition, "accepted": accepted, "tested": state.tested}
     try:
-        write_json(file, {**content, "sha256": _checksum(accepted, tested)})
+        write_json(file, {**content, "sha256": _checksum(accepted, state.tested)})
     except OSError as error:  # a read-only home must not stop anyone: the search costs seconds
         warnings.warn(f"the category search could not be kept in {file.parent}: {error}", stacklevel=3)

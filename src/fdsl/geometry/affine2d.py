@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import float32, int32, njit, uint32
+from numba import float32, int32, njit
 from numpy.typing import NDArray
 
 from fdsl.geometry.maps import (
@@ -153,9 +153,9 @@ def fill(x_SR, y_SR, points, canvas, padding, hits):  # type: ignore[no-untyped-
     left = min(points, (last - BURN_IN - 1) * ORBITS)
     for s in range(BURN_IN + 1, last):
         for orbit in range(min(left, ORBITS)):
-            column = uint32(int32(sx * x_SR[s, orbit] + ox))
-            line = uint32(int32(sy * y_SR[s, orbit] + oy))
-            hits[line * uint32(canvas) + column] = 1
+            x, y = sx * x_SR[s, orbit] + ox, sy * y_SR[s, orbit] + oy
+            if (x >= 0.0) & (x < canvas) & (y >= 0.0) & (y < canvas):  # false for what is no number, too
+                hits[int32(y) * canvas + int32(x)] = 1
         left -= ORBITS
     count = 0
     for place in range(len(hits)):

@@ -21,7 +21,8 @@ from fdsl.render.frame import Frame
 MIN_SIZE, MAX_SIZE = 32, 1024
 AREA_BELOW = 160
 """`lines="auto"` averages below this size: one-pixel lines drawn smaller alias into noise."""
-MAX_VIEW = 1e4
+MAX_ZOOM, MAX_SHIFT = 100.0, 1e5
+"""Greatest entries of a view: coordinates stay where float32 still knows a pixel from the next."""
 ROWS_A_TASK = 8
 
 LINES = ("auto", "crisp", "area")
@@ -91,6 +92,11 @@ class Renderer:
         Raises:
             InputError: a shape or dtype is wrong, or a view is not finite or not invertible.
         """
+        if type(table) not in _DRAWERS:
+            kinds = ", ".join(kind.__name__ for kind in _DRAWERS)
+            raise InputError(
+                f"table must be one of {kinds}, as Family.table returns, got {type(table).__name__}"
+            )
         shape = (len(table), self.size, self.size) + ((3,) if table.channels == 3 else ())
         images = np.empty(shape, np.uint8) if out is None else out
         if images.shape != shape or images.dtype != np.uint8 or not images.flags.c_contiguous:
@@ -121,8 +127,12 @@ def check_view(view: ArrayLike | None, count: int) -> NDArray[np.float64]:
     views = np.asarray(identity if view is None else view, np.float64)
     if views.shape not in ((2, 3), (count, 2, 3)):
         raise InputError(f"view must have shape ({count}, 2, 3) or (2, 3), got {views.shape}")
-    if not np.isfinite(views).all() or np.abs(views).max(initial=0) > MAX_VIEW:
-        raise InputError(f"view must be finite and within +-{MAX_VIEW:g}: its pixels would have no place")
+    zoom, shift = np.abs(views[..., :2]).max(initial=0), np.abs(views[..., 2]).max(initial=0)
+    if not (np.isfinite(views).all() and zoom <= MAX_ZOOM and shift <= MAX_SHIFT):
+        limits = f"within +-{MAX_ZOOM:g}, its shift within +-{MAX_SHIFT:g}"
+        raise InputError(
+            f"view must be finite and {limits}, got {zoom:g} and {shift:g}: pixels would have no place"
+        )
     if (np.abs(views[..., 0, 0] * views[..., 1, 1] - views[..., 0, 1] * views[..., 1, 0]) < 1e-12).any():
         raise InputError("view must be invertible, got a singular matrix: the image would be a line")
     return np.broadcast_to(views, (count, 2, 3))

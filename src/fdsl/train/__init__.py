@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from fdsl.train.config import FinetuneConfig, PretrainConfig
 
 if TYPE_CHECKING:
-    from fdsl.train.finetune import FinetuneResult, finetune
-    from fdsl.train.pretrain import PretrainResult, pretrain
+    from fdsl.train.finetuning import FinetuneResult, finetune
+    from fdsl.train.pretraining import PretrainResult, pretrain
     from fdsl.train.weights import load_weights, save_weights
 
 __all__ = [
@@ -27,11 +27,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "FinetuneResult": "finetune",
-    "PretrainResult": "pretrain",
-    "finetune": "finetune",
+    "FinetuneResult": "finetuning",
+    "PretrainResult": "pretraining",
+    "finetune": "finetuning",
     "load_weights": "weights",
-    "pretrain": "pretrain",
+    "pretrain": "pretraining",
     "save_weights": "weights",
 }
 
@@ -39,6 +39,4 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value  # a submodule of the same name would otherwise shadow the function
-    return value
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -23,7 +23,7 @@ KEPT = 3  # newest ones that stay; each is about three times the size of the wei
 # What torch.load raises on a file that is cut short, of another format, or holding more than tensors.
 _DAMAGED = (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
 _KEYS = {"step", "model", "optimizer", "ema", "meter"}
-_NAME = re.compile(r"step-(\d{8})\.pt")
+_NAME = re.compile(r"step-(\d{8,})\.pt")
 
 
 def save_checkpoint(out: Path, step: int, content: dict[str, Any]) -> Path:
@@ -44,7 +44,9 @@ def save_checkpoint(out: Path, step: int, content: dict[str, Any]) -> Path:
 
 def list_checkpoints(out: Path) -> list[Path]:
     """Return the checkpoints of the run in `out`, oldest first."""
-    return sorted(path for path in (out / FOLDER).glob("step-*.pt") if _NAME.fullmatch(path.name))
+    named = ((path, _NAME.fullmatch(path.name)) for path in (out / FOLDER).glob("step-*.pt"))
+    steps = {path: int(match[1]) for path, match in named if match}
+    return sorted(steps, key=steps.__getitem__)
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

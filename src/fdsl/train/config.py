@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, Self
 from fdsl.errors import InputError, check_choice, check_float, check_int
 
 DEFAULT_MODEL = "vit_tiny_patch16_224"
+MANY = 10**9  # more than any run needs of what is counted; larger numbers are slips of the keyboard
 
 Precision = Literal["auto", "32", "bf16"]
 Lines = Literal["auto", "crisp", "area"]
@@ -107,7 +108,7 @@ class TrainConfig:
         check_choice("precision", self.precision, ("auto", "32", "bf16"))
         if self.threads is not None:
             check_int("threads", self.threads, 1, 1024)
-        check_int("checkpoint_every", self.checkpoint_every, 0)
+        check_int("checkpoint_every", self.checkpoint_every, 0, MANY)
         if (self.mixup or self.cutmix) and self.batch_size % 2:
             raise InputError(f"batch_size must be even with mixup or cutmix, got {self.batch_size}")
 
@@ -140,10 +141,10 @@ class PretrainConfig(TrainConfig):
 
     family: str = "RCDB"
     """Family of formulas to draw from; `fdsl preview` draws a sheet of one."""
-    classes: int = 1000
-    """Categories, each one formula."""
+    classes: int | None = None
+    """Categories, each one formula; None is the family's own number: 1,000, or all of a folder of category files."""
     options: tuple[str, ...] = ()
-    """Further fields of the family as KEY=VALUE, for example variant=centroid."""
+    """Further fields of the family as KEY=VALUE, for example variant=paper, or files=FOLDER of category files."""
     instances: int | None = 1000
     """Images a category; None never shows one twice."""
     size: int = 224
@@ -166,14 +167,15 @@ class PretrainConfig(TrainConfig):
         object.__setattr__(self, "options", tuple(self.options))
         if "classes" in parse_options("options", self.options):
             raise InputError("options must not hold classes: it is a field of its own")
-        check_int("classes", self.classes, 2)
+        if self.classes is not None:
+            check_int("classes", self.classes, 2, MANY)
         if self.instances is not None:
-            check_int("instances", self.instances, 1)
+            check_int("instances", self.instances, 1, 2**32 - 1)
         check_int("size", self.size, 32, 1024)
         check_choice("lines", self.lines, ("auto", "crisp", "area"))
-        check_int("samples", self.samples, self.batch_size)
-        check_int("log_every", self.log_every, 1)
-        check_int("held_out", self.held_out, 1)
+        check_int("samples", self.samples, self.batch_size, 10**12)
+        check_int("log_every", self.log_every, 1, MANY)
+        check_int("held_out", self.held_out, 1, 10**7)
         if self.crop_scale is not None:
             object.__setattr__(self, "crop_scale", tuple(self.crop_scale))
             _check_crop_scale(self.crop_scale)
@@ -209,7 +211,7 @@ class FinetuneConfig(TrainConfig):
     eval_every: int = 0
     """Epochs between two measurements of test accuracy; 0 is only the end."""
     test_limit: int | None = None
-    """Test images to use, as many of each class; None uses all."""
+    """Test images to use at most, chosen at random and the same for every seed; None uses all."""
     skip_broken: bool = False
     """Leave out image files that cannot be read, and count them, instead of stopping at the first."""
 
@@ -221,14 +223,14 @@ class FinetuneConfig(TrainConfig):
         if self.weights is not None:
             object.__setattr__(self, "weights", Path(self.weights))
         if self.labels is not None:
-            check_int("labels", self.labels, 2)
+            check_int("labels", self.labels, 2, MANY)
         if self.size is not None:
             check_int("size", self.size, 8, 1024)
-        check_int("epochs", self.epochs, 1)
+        check_int("epochs", self.epochs, 1, 10**6)
         check_choice("augment", self.augment, ("auto", "pad", "crop", "none"))
-        check_int("eval_every", self.eval_every, 0)
+        check_int("eval_every", self.eval_every, 0, MANY)
         if self.test_limit is not None:
-            check_int("test_limit", self.test_limit, 2)
+            check_int("test_limit", self.test_limit, 2, MANY)
 
 
 def _plain(value: object) -> object:

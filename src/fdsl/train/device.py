@@ -107,6 +107,15 @@ def borrowed_state(device: torch.device, threads: int | None) -> Iterator[None]:
             torch.set_num_threads(threads_before)
 
 
+def drawing_threads(device: torch.device, threads: int | None) -> int | None:
+    """Return how many threads draw images beside a model on `device`; None is all.
+
+    A model on the CPU leaves one core free, and drawing is a quarter of the work where models are small: more threads
+    would take the model's cores.
+    """
+    return threads if threads is not None or device.type != "cpu" else max(1, usable_cores() // 4)
+
+
 def reseed(seed: int, stream: str, step: int) -> None:
     """Set the generators of torch and NumPy from an address, so that a step needs no earlier one.
 

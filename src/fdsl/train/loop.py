@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from fdsl.errors import InputError
@@ -54,7 +56,7 @@ def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, dev
         the counts of the run, earlier sessions included.
 
     Raises:
-        InputError: the run is already longer than the task.
+        InputError: the run is already longer than the task, or a batch does not fit into memory.
         DataError: the checkpoint is damaged, or of another model.
         FdslError: the loss stopped being a finite number.
     """
@@ -62,7 +64,7 @@ def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, dev
     start = _restore(learner, meter, config, task.steps) if config.resume else 0
     run.begin(start, device)
     learner.model.train()
-    with Ticker(task.name, task.steps, start) as ticker:
+    with Ticker(task.name, task.steps, start) as ticker, _memory_for(config.batch_size):
         batches = meter.timed(task.batches(start), task.steps - start) if start < task.steps else ()
         for step, (images, labels) in enumerate(batches, start + 1):
             reseed(config.seed, task.name, step)
@@ -78,6 +80,20 @@ def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, dev
                     save_checkpoint(config.out, step, {**learner.state(), "meter": meter.state()})
                 meter.go()
     return meter
+
+
+@contextlib.contextmanager
+def _memory_for(batch_size: int) -> Iterator[None]:
+    """Turn the several errors of a full memory into one that names the field to lower."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        full = isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError))
+        if not full and "DefaultCPUAllocator" not in text and "can't allocate memory" not in text:
+            raise
+        reason = text.strip().partition("\n")[0] or "out of memory"
+        raise InputError(f"batch_size must fit into memory, got {batch_size}: {reason}") from error
 
 
 def _restore(learner: Learner, meter: Meter, config: TrainConfig, steps: int) -> int:

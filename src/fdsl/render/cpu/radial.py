@@ -32,7 +32,7 @@ def _move(position_V, direction_V, words_V, gain, offset, vertices):  # type: ig
 
 @njit(inline="always")
 def _pixel(a, x, b, y, c):  # type: ignore[no-untyped-def]
-    """Truncate toward zero, after a clamp that no drawn line notices, because a huge float has no integer."""
+    """Truncate toward zero, after a clamp that no allowed view reaches, because a huge float has no integer."""
     return int32(min(max(a * x + b * y + c, -FAR), FAR))
 
 

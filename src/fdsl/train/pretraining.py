@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fdsl.data.dataset import FormulaDataset
+from fdsl.data.dataset import UNLIMITED, FormulaDataset
 from fdsl.data.loader import Loader
-from fdsl.formulas import family
+from fdsl.errors import InputError
+from fdsl.formulas import Family, family
+from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.train.accuracy import BATCH, count_right
 from fdsl.train.config import PretrainConfig, parse_options
-from fdsl.train.device import borrowed_state, describe, make_fabric, reseed
+from fdsl.train.device import borrowed_state, describe, drawing_threads, make_fabric, reseed
 from fdsl.train.learner import Learner
 from fdsl.train.loop import train
 from fdsl.train.meter import Meter, Window
@@ -29,7 +32,7 @@ from fdsl.train.weights import save_weights
 
 STATISTICS_IMAGES = 1024
 UNLIMITED_HELD_OUT = 1 << 31
-"""First held-out instance where training has no last one: it would take 2^31 epochs to get there."""
+"""First held-out instance where training has no last one: it would take 2^31 / 1,000 epochs to get there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,19 +104,20 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
         DataError: a checkpoint or category file is damaged.
         FdslError: the loss stopped being a finite number.
     """
-    run = RunFolder(config, "pretrain", PretrainTask.columns)
-    drawn = family(config.family, classes=config.classes, **parse_options("options", config.options))
-    dataset = FormulaDataset(
-        drawn, config.instances, config.size, config.seed, lines=config.lines, threads=config.threads
-    )
+    drawn = _family(config)
+    run = RunFolder(config, "pretrain", PretrainTask.columns, dataset=drawn.digest(config.seed))
     fabric = make_fabric(config.precision)
+    threads = drawing_threads(fabric.device, config.threads)
+    dataset = FormulaDataset(
+        drawn, config.instances, config.size, config.seed, lines=config.lines, threads=threads
+    )
     with borrowed_state(fabric.device, config.threads), run:
-        learner = _learner(config, fabric)
+        learner = _learner(config, drawn.classes, fabric)
         task = PretrainTask(config, dataset, fabric.device)
         meter = train(task, learner, config, run, describe(fabric))
         model = learner.best_model
         held_out = _held_out(dataset, config)
-        right, seen = count_right(fabric, model, held_out, task.inputs, config.classes)
+        right, seen = count_right(fabric, model, held_out, task.inputs, drawn.classes)
         mean, std = task.inputs.mean, task.inputs.std
         save_weights(model, config.out, size=config.size, mean=mean, std=std, classes=dataset.classes)
         result = _result(config, meter, accuracy=int(right.sum()) / int(seen.sum()))
@@ -121,13 +125,32 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     return result
 
 
-def _learner(config: PretrainConfig, fabric: Fabric) -> Learner:
+def _family(config: PretrainConfig) -> Family:
+    """Build the family; check that training and the held-out images after it find instances enough."""
+    given = {} if config.classes is None else {"classes": config.classes}
+    drawn = family(config.family, **given, **parse_options("options", config.options))
+    held_out = ceil(config.held_out / drawn.classes)
+    if config.instances is None:
+        epochs = UNLIMITED_HELD_OUT // UNLIMITED
+        most = epochs * UNLIMITED * drawn.classes
+        if config.samples > most:
+            raise InputError(
+                f"samples must be <= {most} with {drawn.classes} classes, got {config.samples}: "
+                f"new instances last for {epochs} epochs"
+            )
+    elif config.instances + held_out > MAX_INSTANCE:
+        raise InputError(
+            f"instances must be <= {MAX_INSTANCE - held_out}, got {config.instances}: "
+            f"{held_out} more of each category are held out"
+        )
+    return drawn
+
+
+def _learner(config: PretrainConfig, classes: int, fabric: Fabric) -> Learner:
     reseed(config.seed, "pretrain weights", 0)
     args = parse_options("model_args", config.model_args)
-    model = build_model(
-        config.model, args, size=config.size, classes=config.classes, drop_path=config.drop_path
-    )
-    return Learner(model, config, steps=config.steps, classes=config.classes, fabric=fabric)
+    model = build_model(config.model, args, size=config.size, classes=classes, drop_path=config.drop_path)
+    return Learner(model, config, steps=config.steps, classes=classes, fabric=fabric)
 
 
 def _held_out(dataset: FormulaDataset, config: PretrainConfig) -> Iterator[tuple[Tensor, Tensor]]:

@@ -14,7 +14,7 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fdsl.data.real import RealImages, few_labels, open_images
+from fdsl.data.real import RealImages, at_most, few_labels, open_images
 from fdsl.errors import DataError, InputError
 from fdsl.train.accuracy import BATCH, count_right
 from fdsl.train.batches import EVAL_CROP, Method, SquareImages, TrainingBatches
@@ -144,6 +144,9 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     run = RunFolder(config, "finetune", FinetuneTask.columns)
     architecture = _architecture(config)
     images, test_images = _data(config)
+    skipped = images.skipped + test_images.skipped
+    if skipped:
+        _say(f"{len(skipped)} broken image{'s' * (len(skipped) > 1)} left out: first {skipped[0]}")
     fabric = make_fabric(config.precision)
     with borrowed_state(fabric.device, config.threads), run:
         model, match = _model(config, architecture, classes=len(images.classes))
@@ -173,7 +176,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
             size=size,
             weights=str(config.weights) if config.weights is not None else None,
             match=match,
-            skipped=images.skipped + test_images.skipped,
+            skipped=skipped,
         )
         run.finish(result.to_json())
     return result
@@ -199,11 +202,14 @@ def _data(config: FinetuneConfig) -> tuple[RealImages, RealImages]:
     """Return the training images, cut to the labels allowed, and the test images."""
     images = open_images(config.data, "train", skip_broken=config.skip_broken)
     test_images = open_images(config.data, "test", skip_broken=config.skip_broken)
+    for split, part in (("training", images), ("test", test_images)):
+        if not len(part):
+            raise DataError(f"{config.data} must hold {split} images, got none")
     unknown = set(np.unique(test_images.labels).tolist()) - set(np.unique(images.labels).tolist())
     if unknown:
         raise DataError(f"{config.data} must train every class it tests, got none for label {min(unknown)}")
-    if config.test_limit is not None and config.test_limit < len(test_images):
-        test_images = few_labels(test_images, config.test_limit, TEST_SEED, field="test_limit")
+    if config.test_limit is not None:
+        test_images = at_most(test_images, config.test_limit, TEST_SEED)
     if config.labels is not None:
         images = few_labels(images, config.labels, config.seed)
     return images, test_images
@@ -220,8 +226,12 @@ def _model(
         return model, None
     match = load_weights(model, config.weights)
     for line in (f"weights from {config.weights}:", *match.lines()):
-        rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+        _say(line)
     return model, match
+
+
+def _say(line: str) -> None:
+    rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _method(config: FinetuneConfig, size: int) -> Method:
