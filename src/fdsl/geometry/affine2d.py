@@ -35,7 +35,7 @@ class AffineMaps2D:
         points: points an image.
         ink: "point" (the pixel), "paste" (an opaque random 3x3 patch) or "or" (a patch whose zeros leave pixels alone).
         value: gray of the ink.
-        colour: hue by point number mod 128 instead of gray.
+        colour: the hue changes from point to point of an orbit, 128 in turn, instead of gray.
         canvas: side of the native canvas, pixels.
         padding: of the fitted attractor, canvas pixels.
     """

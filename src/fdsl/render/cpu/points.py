@@ -99,8 +99,12 @@ def top_to_gray(top, value, gray):  # type: ignore[no-untyped-def]
 
 @njit
 def top_to_colour(top, palette, channel, plane):  # type: ignore[no-untyped-def]
-    """Write one channel of the palette's colour for the topmost point's number, black where its patch is not lit."""
+    """Write one channel of the topmost point's colour, black where its patch is not lit.
+
+    A hue follows the other along an orbit, as the published hue follows the point number; number p is step p div
+    ORBITS of orbit p mod ORBITS, and there are as many hues as orbits.
+    """
     hues = uint32(len(palette))
     for pixel in range(len(plane)):
         number = (top[pixel] >> uint32(1)) - uint32(1)
-        plane[pixel] = palette[number % hues, channel] if (top[pixel] & uint32(1)) != 0 else uint8(0)
+        plane[pixel] = palette[(number + number // hues) % hues, channel] if (top[pixel] & uint32(1)) != 0 else uint8(0)
