@@ -6,27 +6,18 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import InputError, check_choice, check_int
+from fdsl.geometry.table import Table
 from fdsl.random import check_seed, stream_word
 
 MAX_CLASSES = 1_000_000
 MAX_INSTANCE = 0xFFFF0000
 """Instance numbers stay below this; the words above serve draws that belong to no instance."""
-
-
-class Table(Protocol):
-    """Parameters of a batch, one row an image, for one geometry kind."""
-
-    @property
-    def canvas(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)

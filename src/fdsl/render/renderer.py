@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,7 @@ from fdsl.errors import InputError, check_choice, check_int
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.affine3d import AffineMaps3D
 from fdsl.geometry.radial import RadialStrokes
+from fdsl.geometry.table import Table
 from fdsl.render.cpu import affine2d, affine3d, radial
 from fdsl.render.frame import Frame
 
@@ -35,14 +36,6 @@ _DRAWERS: dict[type, Callable[[Any, Frame, NDArray[np.uint8]], Draw]] = {
     AffineMaps2D: affine2d.drawer,
     AffineMaps3D: affine3d.drawer,
 }
-
-
-class _Table(Protocol):
-    @property
-    def canvas(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    def __len__(self) -> int: ...
 
 
 class Renderer:
@@ -72,7 +65,7 @@ class Renderer:
 
     def __call__(
         self,
-        table: _Table,
+        table: Table,
         view: ArrayLike | None = None,
         tone: ArrayLike | None = None,
         out: NDArray[np.uint8] | None = None,

@@ -107,4 +107,6 @@ def top_to_colour(top, palette, channel, plane):  # type: ignore[no-untyped-def]
     hues = uint32(len(palette))
     for pixel in range(len(plane)):
         number = (top[pixel] >> uint32(1)) - uint32(1)
-        plane[pixel] = palette[(number + number // hues) % hues, channel] if (top[pixel] & uint32(1)) != 0 else uint8(0)
+        plane[pixel] = (
+            palette[(number + number // hues) % hues, channel] if (top[pixel] & uint32(1)) != 0 else uint8(0)
+        )
