@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from fdsl.formulas.base import Table
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.affine3d import DISTANCE, FOCAL, AffineMaps3D
 from fdsl.geometry.maps import BURN_IN, NEVER
 from fdsl.geometry.radial import RadialStrokes, polygons
+from fdsl.geometry.table import Table
 
 
 def draw(table: Table, row: int, size: int) -> Image.Image:
