@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import shutil
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +12,13 @@ import hypothesis
 import pytest
 
 # numba's cache looks at the file of a compiled function alone, not at those of the functions it calls: with a cache of
-# its own for each state of the source no test runs yesterday's kernel.
-SOURCE = Path(__file__).parents[1] / "src" / "fdsl"
-STATE = sha256(b"".join(path.read_bytes() for path in sorted(SOURCE.rglob("*.py")))).hexdigest()[:16]
-os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"fdsl-kernels-{STATE}")
+# its own for each state of the source no test runs yesterday's kernel. Only the newest state's stays.
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src" / "fdsl").rglob("*.py"))
+KERNELS = ROOT / ".pytest_cache" / "kernels" / sha256(b"".join(p.read_bytes() for p in SOURCES)).hexdigest()[:16]
+for stale in set(KERNELS.parent.glob("*")) - {KERNELS}:
+    shutil.rmtree(stale, ignore_errors=True)
+os.environ["NUMBA_CACHE_DIR"] = str(KERNELS)
 
 # A shared machine can stall any single example; the seed is printed so that a failure can be run again.
 hypothesis.settings.register_profile("fdsl", deadline=None, print_blob=True)
