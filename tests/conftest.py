@@ -15,7 +15,9 @@ import pytest
 # its own for each state of the source no test runs yesterday's kernel. Only the newest state's stays.
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "fdsl").rglob("*.py"))
-KERNELS = ROOT / ".pytest_cache" / "kernels" / sha256(b"".join(p.read_bytes() for p in SOURCES)).hexdigest()[:16]
+KERNELS = (
+    ROOT / ".pytest_cache" / "kernels" / sha256(b"".join(p.read_bytes() for p in SOURCES)).hexdigest()[:16]
+)
 for stale in set(KERNELS.parent.glob("*")) - {KERNELS}:
     shutil.rmtree(stale, ignore_errors=True)
 os.environ["NUMBA_CACHE_DIR"] = str(KERNELS)
