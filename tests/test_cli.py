@@ -217,16 +217,22 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", PAUSED_PREVIEW, "preview", "RCDB", *QUICK], stdout=-1, stderr=-1, text=True
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "drawing\n"
-    process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=60)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "drawing\n"
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     assert (process.returncode, rest, errors) == (130, "", "error: interrupted\n")
     assert list(tmp_path.iterdir()) == []
 
 
-# Says when the drawing begins, and then draws the sheet again and again until the signal comes.
+# Says when the drawing begins, and then draws the sheet again and again until the signal comes. Python leaves alone a
+# signal that was ignored when it started, as it is under a shell's "&".
 PAUSED_PREVIEW = """
+import signal
 import sys
 from itertools import repeat
 from fdsl.cli import main, preview
@@ -237,6 +243,7 @@ def endless(*args, **kwargs):
     for _ in repeat(None):
         draw(*args, **kwargs)
 preview.family_sheet = endless
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
 

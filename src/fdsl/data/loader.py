@@ -56,6 +56,10 @@ class Loader:
         self.crop_scale = crop_scale
         self.start = check_int("start", start, 0)
         self.samples = start + len(dataset) if samples is None else check_int("samples", samples, 1)
+        if self.samples < self.batch_size:
+            raise InputError(
+                f"batch_size must be <= samples ({self.samples}), got {batch_size}: no batch would be full"
+            )
         self.prefetch = check_int("prefetch", prefetch, 0, 64)
         if crop_scale is not None:
             low = check_float("crop_scale[0]", crop_scale[0], 1e-3, 1.0)
