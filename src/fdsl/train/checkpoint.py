@@ -5,6 +5,7 @@ A step's randomness is a function of its number: a checkpoint holds tensors and 
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
 import zipfile
@@ -57,7 +58,10 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except _DAMAGED as error:
+    except (*_DAMAGED, OSError) as error:
+        # a file cut short makes torch seek before its beginning: an invalid argument, of all things
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise DataError(
             f"{path} must be a whole checkpoint: it is damaged or something else; "
             "delete it to continue from the one before"
