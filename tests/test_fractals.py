@@ -1,17 +1,15 @@
-"""The map families: known attractors, a slow chaos game, searches, weightings, published files."""
+"""The map families: known attractors, a slow chaos game, inks, acceptance rules, weightings, cameras."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
 import fdsl
-from fdsl.errors import DataError, InputError
+from fdsl.errors import InputError
 from fdsl.formulas import fractaldb, search
 from fdsl.formulas.exfractaldb import camera_rotation
 from fdsl.formulas.ifs import SEARCH, candidates, weigh
@@ -20,7 +18,6 @@ from fdsl.geometry.affine2d import ORBITS, AffineMaps2D
 from fdsl.geometry.maps import BURN_IN, MAX_MAPS, thresholds
 from fdsl.random import Purpose, philox4x32, stream_word
 
-PUBLISHED = Path(__file__).parents[2] / "shared" / "data" / "fractaldb1k"
 SIERPINSKI = [[0.5, 0, 0, 0.5, 0, 0], [0.5, 0, 0, 0.5, 0.5, 0], [0.5, 0, 0, 0.5, 0, 0.5]]
 FERN = [
     [0, 0, 0, 0.16, 0, 0],
@@ -260,88 +257,6 @@ def test_normalisation_scales_to_two_and_centres():
         assert np.allclose(cloud.var(axis=1), variance_3, atol=1e-6)
 
 
-def accepted_by_sum(numbers):
-    return numbers % 7 == 3
-
-
-@pytest.mark.parametrize("cores", [1, 3])
-def test_search_does_not_depend_on_workers_or_where_it_stopped(monkeypatch, tmp_path, cores):
-    monkeypatch.setenv("FDSL_CACHE", str(tmp_path))
-    monkeypatch.setattr(search, "usable_cores", lambda: cores)
-    definition = {"family": "test", "cores": cores}
-    monkeypatch.setattr(search, "_found", {})
-    assert search.find(definition, accepted_by_sum, 5).tolist() == [3, 10, 17, 24, 31]
-    monkeypatch.setattr(search, "_found", {})
-    more = search.find(definition, accepted_by_sum, 1000)
-    assert more.tolist() == list(range(3, 7000, 7))
-
-
-def test_a_rule_that_accepts_nothing_is_given_up(monkeypatch, tmp_path):
-    monkeypatch.setenv("FDSL_CACHE", str(tmp_path))
-    monkeypatch.setattr(search, "HOPELESS", 1000)
-    with pytest.raises(DataError, match="the rule accepts too few: 0 of 5 categories"):
-        search.find({"family": "none"}, lambda numbers: numbers < 0, 5)
-
-
-def test_an_interrupted_search_keeps_what_it_found(monkeypatch, tmp_path):
-    monkeypatch.setenv("FDSL_CACHE", str(tmp_path))
-    monkeypatch.setattr(search, "usable_cores", lambda: 1)
-
-    def interrupted(numbers):
-        if numbers[0] >= 1024:
-            raise KeyboardInterrupt
-        return accepted_by_sum(numbers)
-
-    with pytest.raises(KeyboardInterrupt):
-        search.find({"family": "cut"}, interrupted, 1000)
-    (file,) = tmp_path.glob("cut-*.json")
-    assert json.loads(file.read_text())["tested"] == 1024
-
-
-def test_a_found_search_is_read_not_repeated(monkeypatch, tmp_path):
-    monkeypatch.setenv("FDSL_CACHE", str(tmp_path))
-    monkeypatch.setattr(search, "_found", {})
-    search.find({"family": "test"}, accepted_by_sum, 5)
-    monkeypatch.setattr(search, "_found", {})
-
-    def never(numbers):
-        raise AssertionError("searched again")
-
-    assert len(search.find({"family": "test"}, never, 5)) == 5
-
-
-@pytest.mark.parametrize("damage", ["", "{", '{"accepted": [1, 2, 3], "tested": 9, "sha256": "no"}', "[]"])
-def test_a_damaged_cache_is_found_again(monkeypatch, tmp_path, damage):
-    monkeypatch.setenv("FDSL_CACHE", str(tmp_path))
-    monkeypatch.setattr(search, "_found", {})
-    search.find({"family": "test"}, accepted_by_sum, 5)
-    (file,) = tmp_path.glob("test-*.json")
-    file.write_text(damage)
-    monkeypatch.setattr(search, "_found", {})
-    assert search.find({"family": "test"}, accepted_by_sum, 5).tolist() == [3, 10, 17, 24, 31]
-    assert len(json.loads(file.read_text())["accepted"]) >= 5
-
-
-def _search_in_process(queue, folder):
-    import os
-
-    os.environ["FDSL_CACHE"] = folder
-    queue.put(search.find({"family": "test"}, accepted_by_sum, 500).tolist())
-
-
-def test_two_processes_may_search_at_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    workers = [context.Process(target=_search_in_process, args=(queue, str(tmp_path))) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    found = [queue.get(timeout=60) for _ in workers]
-    for worker in workers:
-        worker.join()
-    assert found[0] == found[1] == list(range(3, 3500, 7))
-    assert len(list(tmp_path.iterdir())) == 1
-
-
 def test_weightings_scale_one_coefficient_of_every_map():
     maps = np.random.default_rng(0).uniform(-1, 1, (26, MAX_MAPS, 6))[:25]
     weighted = weigh(maps, np.arange(25), fractaldb.FACTORS)
@@ -416,83 +331,6 @@ def test_diverging_systems_are_cut_not_crashed():
     assert (image > 0).mean() < 0.5
 
 
-def write_category(folder: Path, name: str, text: str) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(text)
-
-
-GOOD = "0.5,0,0,0.5,0,0,0.5\n0.5,0,0,0.5,0.5,0.5,0.5\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "1..8 maps, got 0"),
-        ("0.5,0,0,0.5,0,0\n", "line 1: a map has 7 columns, got 6"),
-        (GOOD + "1,2,3\n", "line 3: a map has 7 columns, got 3"),
-        ("0.5,0,nan,0.5,0,0,1\n", "line 1: every value must be finite"),
-        ("0.5,0,inf,0.5,0,0,1\n", "line 1: every value must be finite"),
-        ("0.5,0,1e39,0.5,0,0,1\n", "line 1: every value must be within"),
-        ("0.5,0,x,0.5,0,0,1\n", "line 1: could not convert"),
-        ("0.5,0,0,0.5,0,0,-1\n", "line 1: probability must be >= 0"),
-        ("0.5,0,0,0.5,0,0,0\n", "probabilities sum to 0"),
-        ("0.5,0,0,0.5,0,0,1\n" * 9, "1..8 maps, got 9"),
-    ],
-)
-def test_a_bad_category_file_is_named(tmp_path, text, message):
-    write_category(tmp_path / "c", "00000.csv", GOOD)
-    write_category(tmp_path / "c", "00001.csv", text)
-    with pytest.raises(DataError, match=f"00001.csv.*{message}"):
-        fdsl.FractalDB.from_csv(tmp_path / "c")
-
-
-def test_a_binary_file_an_empty_folder_and_no_folder(tmp_path):
-    with pytest.raises(InputError, match="must be an existing folder"):
-        fdsl.FractalDB.from_csv(tmp_path / "none")
-    (tmp_path / "c").mkdir()
-    with pytest.raises(DataError, match="at least 2 category files"):
-        fdsl.ExFractalDB.from_csv(tmp_path / "c")
-    write_category(tmp_path / "c", "0.csv", GOOD)
-    (tmp_path / "c" / "1.csv").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(DataError, match=r"1\.csv: cannot be read as text"):
-        fdsl.FractalDB.from_csv(tmp_path / "c")
-
-
-def test_published_files_draw_what_they_say(tmp_path):
-    for k in range(3):
-        write_category(tmp_path / "c", f"{k}.csv", GOOD)
-    family = fdsl.FractalDB.from_csv(tmp_path / "c")
-    assert family.classes == 3
-    assert family.category(0, 1)["maps"] == [[0.5, 0, 0, 0.5, 0, 0], [0.5, 0, 0, 0.5, 0.5, 0.5]]
-    image = fdsl.Renderer(512)(
-        fdsl.FractalDB.from_csv(tmp_path / "c", variant="point_gray").table(0, [0], [0])
-    )[0]
-    lit = np.argwhere(image)
-    assert np.abs(lit[:, 0] + lit[:, 1] - 512).max() <= 1  # the attractor is a diagonal
-    assert family.digest(0) != fdsl.FractalDB(classes=3).digest(0)
-
-
-def test_a_row_moved_to_another_file_is_another_dataset(tmp_path):
-    row = "0.5,0,0,0.5,0,0,0.5\n"
-    for folder, first, second in (("a", 2 * row, row), ("b", row, 2 * row)):
-        write_category(tmp_path / folder, "0.csv", first)
-        write_category(tmp_path / folder, "1.csv", second)
-    a, b = (fdsl.FractalDB.from_csv(tmp_path / folder) for folder in "ab")
-    assert a != b
-    assert a.digest(0) != b.digest(0)
-
-
-def test_family_takes_a_folder_of_files_by_name(tmp_path):
-    for k in range(2):
-        write_category(tmp_path / "c", f"{k}.csv", GOOD)
-    by_name = fdsl.family("fractaldb", files=str(tmp_path / "c"), variant="point_gray")
-    assert by_name == fdsl.FractalDB.from_csv(tmp_path / "c", variant="point_gray")
-    with pytest.raises(InputError, match="field of FractalDB must be one of"):
-        fdsl.FractalDB.from_csv(tmp_path / "c", nosuch=1)
-    with pytest.raises(InputError, match="files must come from"):
-        fdsl.FractalDB(files=7)
-
-
 def test_fill_counts_no_point_beside_the_canvas():
     values = np.full((BURN_IN + 3, ORBITS), np.nan, np.float32)
     hits = np.empty(64, np.uint8)
@@ -501,23 +339,3 @@ def test_fill_counts_no_point_beside_the_canvas():
     values[:] = np.float32(1.0)
     values[-1] = np.nextafter(np.float32(1.0), np.float32(2.0))
     assert 0 <= affine2d.fill(values, values, 2 * ORBITS, 8, 0.0, hits) <= 2 / 64
-
-
-def test_spatial_files_have_13_columns(tmp_path):
-    row = ",".join(["0.4", "0", "0", "0", "0.4", "0", "0", "0", "0.4", "0.1", "0.2", "0.3", "0.5"])
-    for k in range(2):
-        write_category(tmp_path / "c", f"{k}.csv", f"{row}\n{row}\n")
-    assert len(fdsl.ExFractalDB.from_csv(tmp_path / "c").category(0, 0)["maps"][0]) == 12
-    with pytest.raises(DataError, match="7 columns, got 13"):
-        fdsl.FractalDB.from_csv(tmp_path / "c")
-
-
-@pytest.mark.skipif(
-    not PUBLISHED.is_dir(), reason="the published FractalDB-1k category files are not at hand"
-)
-def test_all_published_categories_load_and_draw():
-    family = fdsl.FractalDB.from_csv(PUBLISHED, variant="point_gray", points=20_000)
-    assert family.classes == 1000
-    images = fdsl.Renderer(64, "crisp")(family.table(0, np.arange(1000), np.zeros(1000, int)))
-    fill = (images > 0).mean(axis=(1, 2))
-    assert (fill > 0.05).all()
