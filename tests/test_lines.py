@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 import fdsl
-from fdsl.geometry.radial import polygons
-from fdsl.render.cpu.segments import draw_polygon
+from fdsl.geometry.radial import lanes_for, polygons
+from fdsl.render.cpu.segments import PLANES, draw_segments, prepare_segments
 
 GRAY = 7
 
@@ -21,9 +21,13 @@ def pillow_polygon(side: int, points: list[tuple[float, float]]) -> np.ndarray:
 
 
 def our_polygon(side: int, points: list[tuple[float, float]]) -> np.ndarray:
-    x_V, y_V = np.trunc(np.array(points)).astype(np.int32).T.copy()
+    lanes = lanes_for(len(points))
+    closed = np.array(points + points[:1] * (lanes + 1 - len(points)))
+    x_V, y_V = np.trunc(closed).astype(np.int32).T.copy()
+    segments_PV = np.empty((PLANES, lanes), np.int32)
     canvas = np.full(side * side, 255, np.uint8)
-    draw_polygon(canvas, side, x_V, y_V, len(points), np.uint8(GRAY))
+    prepare_segments(x_V, y_V, side, segments_PV)
+    draw_segments(canvas, side, x_V, y_V, len(points), segments_PV, np.uint8(GRAY))
     return canvas.reshape(side, side)
 
 

@@ -133,13 +133,13 @@ def _searched(seed: int, classes: int, least_variance: float) -> Systems:
     def accepted(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         maps, count = candidates(seed, stream, numbers, PARTS)
         begins = thresholds(_determinants(maps), count)
-        points_3SR, words_4R = affine3d.scratch(POINTS)
+        orbits = affine3d.new_orbits(POINTS)
         centre_3, variance_3 = np.empty(3), np.empty(3)
         good = np.zeros(len(numbers), np.bool_)
         for row, number in enumerate(numbers):
             address = np.array([seed, stream_word(stream), number, SEARCH], np.uint32)
-            affine3d.trace(address, maps[row].astype(np.float32), begins[row], points_3SR, words_4R)
-            scale = affine3d.normalisation(points_3SR, POINTS, centre_3, variance_3)
+            affine3d.trace(address, maps[row].astype(np.float32), begins[row], orbits)
+            scale = affine3d.normalisation(orbits, POINTS, centre_3, variance_3)
             good[row] = scale > 0 and variance_3.min() > least_variance
         return good
 

@@ -103,12 +103,12 @@ def _determinants(maps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _fills(table: AffineMaps2D) -> NDArray[np.float64]:
     """Return the share of the canvas that each image's points hit, float64 [N]."""
-    x_SR, y_SR, words_4R = affine2d.scratch(table.points)
+    orbits = affine2d.new_orbits(table.points)
     hits = np.empty(table.canvas**2, np.uint8)
     fills = np.empty(len(table))
     for row in range(len(table)):
-        affine2d.trace(table.address[row], table.maps[row], table.begins[row], x_SR, y_SR, words_4R)
-        fills[row] = affine2d.fill(x_SR, y_SR, table.points, table.canvas, float(table.padding), hits)
+        affine2d.trace(table.address[row], table.maps[row], table.begins[row], orbits)
+        fills[row] = affine2d.fill(orbits, table.points, table.canvas, float(table.padding), hits)
     return fills
 
 

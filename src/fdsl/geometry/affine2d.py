@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, njit
+from numba import float32, int32, njit, uint64
 from numpy.typing import NDArray
 
+from fdsl.geometry.lockstep import LANES, advance_lanes
 from fdsl.geometry.maps import (
     BURN_IN,
     DIVERGED,
+    GROUP,
     MAP_CHOICE,
-    column,
+    MAX_MAPS,
+    Halves,
+    choose,
     draw_halves,
-    half,
-    pick,
-    row,
+    new_halves,
+    step_choices,
     steps_for,
 )
 
@@ -61,51 +65,94 @@ class AffineMaps2D:
         return len(self.maps)
 
 
-def scratch(points: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint32]]:
-    """Return work arrays for `trace`: x and y, float32 [S, R], row 0 the origin; and words, uint32 [4, R]."""
+class Orbits(NamedTuple):
+    """Arrays that the orbits of one image after the other are traced with."""
+
+    x_SR: NDArray[np.float32]
+    """Row s + 1 is where step s leads; row 0 is the origin."""
+    y_SR: NDArray[np.float32]
+    lows_2R: NDArray[np.float32]
+    """Least x and y of the drawn points, an orbit."""
+    highs_2R: NDArray[np.float32]
+    random: Halves
+    choice: Halves
+    high_R: NDArray[np.uint32]
+    table_x: NDArray[np.float32]
+    """a, b and e of the maps, [3, MAX_MAPS]."""
+    table_y: NDArray[np.float32]
+    """c, d and f."""
+
+
+def new_orbits(points: int) -> Orbits:
+    """Return scratch for images of so many points."""
     shape = (1 + steps_for(points, ORBITS), ORBITS)
-    return np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.empty((4, ORBITS), np.uint32)
+    return Orbits(
+        np.zeros(shape, np.float32), np.zeros(shape, np.float32),
+        np.empty((2, ORBITS), np.float32), np.empty((2, ORBITS), np.float32),
+        new_halves(ORBITS), new_halves(ORBITS), np.empty(ORBITS, np.uint32),
+        np.empty((3, MAX_MAPS), np.float32), np.empty((3, MAX_MAPS), np.float32),
+    )  # fmt: skip
 
 
 @njit
-def _advance(words_R, step, begin, a, b, e, x_R, y_R, new_R):  # type: ignore[no-untyped-def]
-    """Write one coordinate of every orbit after `step`. A call of its own: inlined, LLVM leaves it scalar."""
-    for orbit in range(ORBITS):
-        choice = int32(half(words_R[orbit], step))
-        new_R[orbit] = (
-            pick(choice, begin, a) * x_R[orbit] + pick(choice, begin, b) * y_R[orbit] + pick(choice, begin, e)
-        )
+def _advance(table, choice_R, x_R, y_R, new_R):  # type: ignore[no-untyped-def]
+    for first in range(uint64(0), uint64(ORBITS), uint64(LANES)):
+        advance_lanes(table, choice_R, (x_R, y_R), new_R, first)
+
+
+@njit
+def _widen(values_SR, first, past, low_R, high_R):  # type: ignore[no-untyped-def]
+    """Let least and greatest values take in rows first..past-1. Orbit by orbit, so that the loop vectorises."""
+    for s in range(first, past):
+        value_R = values_SR[s]
+        for orbit in range(uint64(ORBITS)):
+            value = value_R[orbit]
+            low_R[orbit] = value if value < low_R[orbit] else low_R[orbit]
+            high_R[orbit] = value if value > high_R[orbit] else high_R[orbit]
 
 
 @njit(nogil=True, cache=True)
-def trace(address, maps, begins, x_SR, y_SR, words_4R):  # type: ignore[no-untyped-def]
-    """Run all orbits of one image; step s is written to row s + 1 of x_SR and y_SR."""
-    begin = row(begins)
-    a, b, e = column(maps, 0), column(maps, 1), column(maps, 4)
-    c, d, f = column(maps, 2), column(maps, 3), column(maps, 5)
-    for step in range(len(x_SR) - 1):
-        if step % 8 == 0:
-            draw_halves(address, MAP_CHOICE, step // 8, words_4R)
-        words_R = words_4R[(step % 8) >> 1]
-        _advance(words_R, step, begin, a, b, e, x_SR[step], y_SR[step], x_SR[step + 1])
-        _advance(words_R, step, begin, c, d, f, x_SR[step], y_SR[step], y_SR[step + 1])
+def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
+    """Run all orbits of one image, and keep how far the drawn points of each reach."""
+    x_SR, y_SR, table_x, table_y = orbits.x_SR, orbits.y_SR, orbits.table_x, orbits.table_y
+    for m in range(MAX_MAPS):
+        table_x[0, m], table_x[1, m], table_x[2, m] = maps[m, 0], maps[m, 1], maps[m, 4]
+        table_y[0, m], table_y[1, m], table_y[2, m] = maps[m, 2], maps[m, 3], maps[m, 5]
+    _reset(orbits)
+    steps = len(x_SR) - 1
+    for begin in range(0, steps, GROUP):
+        draw_halves(address, MAP_CHOICE, begin // GROUP, orbits.random.words_4R)
+        choose(orbits.random.halves, begins, orbits.choice.halves)
+        end = min(begin + GROUP, steps)
+        for step in range(begin, end):
+            choice_R = step_choices(orbits.choice.words_4R, step, orbits.high_R)
+            _advance(table_x, choice_R, x_SR[step], y_SR[step], x_SR[step + 1])
+            _advance(table_y, choice_R, x_SR[step], y_SR[step], y_SR[step + 1])
+        if begin >= BURN_IN:  # whole groups, and while they are in the nearest cache
+            _widen(x_SR, begin + 1, end + 1, orbits.lows_2R[0], orbits.highs_2R[0])
+            _widen(y_SR, begin + 1, end + 1, orbits.lows_2R[1], orbits.highs_2R[1])
 
 
 @njit
-def _extent(values_SR, first, last, low_R, high_R):  # type: ignore[no-untyped-def]
-    """Return the least and greatest value of rows first..last-1. Orbit by orbit, so that the loop vectorises."""
-    low_R[:] = float32(np.inf)
-    high_R[:] = float32(-np.inf)
-    for s in range(first, last):
-        for orbit in range(ORBITS):
-            value = values_SR[s, orbit]
-            low_R[orbit] = value if value < low_R[orbit] else low_R[orbit]
-            high_R[orbit] = value if value > high_R[orbit] else high_R[orbit]
+def _reset(orbits):  # type: ignore[no-untyped-def]
+    orbits.lows_2R[:] = float32(np.inf)
+    orbits.highs_2R[:] = float32(-np.inf)
+
+
+@njit
+def _extent(low_R, high_R):  # type: ignore[no-untyped-def]
     low, high = low_R[0], high_R[0]
     for orbit in range(1, ORBITS):
         low = min(low, low_R[orbit])
         high = max(high, high_R[orbit])
     return low, high
+
+
+@njit
+def _extents(orbits):  # type: ignore[no-untyped-def]
+    low_x, high_x = _extent(orbits.lows_2R[0], orbits.highs_2R[0])
+    low_y, high_y = _extent(orbits.lows_2R[1], orbits.highs_2R[1])
+    return low_x, high_x, low_y, high_y
 
 
 @njit
@@ -118,19 +165,19 @@ def _first_diverged(x_SR, y_SR, first):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def bounds(x_SR, y_SR):  # type: ignore[no-untyped-def]
+def bounds(orbits):  # type: ignore[no-untyped-def]
     """Return (rows end, least x, greatest x, least y, greatest y) of the drawn points.
 
     Drawn are rows BURN_IN + 1 .. end - 1; end falls short of the rows where an orbit diverges.
     """
-    first, last = BURN_IN + 1, len(x_SR)
-    low_R, high_R = np.empty(ORBITS, np.float32), np.empty(ORBITS, np.float32)
-    low_x, high_x = _extent(x_SR, first, last, low_R, high_R)
-    low_y, high_y = _extent(y_SR, first, last, low_R, high_R)
+    first, last = BURN_IN + 1, len(orbits.x_SR)
+    low_x, high_x, low_y, high_y = _extents(orbits)
     if not (low_x > -DIVERGED and high_x < DIVERGED and low_y > -DIVERGED and high_y < DIVERGED):
-        last = max(first, _first_diverged(x_SR, y_SR, 0))
-        low_x, high_x = _extent(x_SR, first, last, low_R, high_R)
-        low_y, high_y = _extent(y_SR, first, last, low_R, high_R)
+        last = max(first, _first_diverged(orbits.x_SR, orbits.y_SR, 0))
+        _reset(orbits)
+        _widen(orbits.x_SR, first, last, orbits.lows_2R[0], orbits.highs_2R[0])
+        _widen(orbits.y_SR, first, last, orbits.lows_2R[1], orbits.highs_2R[1])
+        low_x, high_x, low_y, high_y = _extents(orbits)
     return last, low_x, high_x, low_y, high_y
 
 
@@ -143,9 +190,9 @@ def fit(low, high, canvas, padding):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def fill(x_SR, y_SR, points, canvas, padding, hits):  # type: ignore[no-untyped-def]
+def fill(orbits, points, canvas, padding, hits):  # type: ignore[no-untyped-def]
     """Return the share of the canvas's pixels that the points hit. `hits` is uint8 [canvas * canvas], scratch."""
-    last, low_x, high_x, low_y, high_y = bounds(x_SR, y_SR)
+    last, low_x, high_x, low_y, high_y = bounds(orbits)
     scale_x, offset_x = fit(low_x, high_x, canvas, padding)
     scale_y, offset_y = fit(low_y, high_y, canvas, padding)
     sx, ox, sy, oy = float32(scale_x), float32(offset_x), float32(scale_y), float32(offset_y)
@@ -153,7 +200,7 @@ def fill(x_SR, y_SR, points, canvas, padding, hits):  # type: ignore[no-untyped-
     left = min(points, (last - BURN_IN - 1) * ORBITS)
     for s in range(BURN_IN + 1, last):
         for orbit in range(min(left, ORBITS)):
-            x, y = sx * x_SR[s, orbit] + ox, sy * y_SR[s, orbit] + oy
+            x, y = sx * orbits.x_SR[s, orbit] + ox, sy * orbits.y_SR[s, orbit] + oy
             if (x >= 0.0) & (x < canvas) & (y >= 0.0) & (y < canvas):  # false for what is no number, too
                 hits[int32(y) * canvas + int32(x)] = 1
         left -= ORBITS

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numba import float32, float64, int32, njit
+from numba import float32, float64, njit, uint64
 from numpy.typing import NDArray
 
+from fdsl.geometry.lockstep import LANES, advance_lanes
 from fdsl.geometry.maps import (
     BURN_IN,
     DIVERGED,
+    GROUP,
     MAP_CHOICE,
-    column,
+    MAX_MAPS,
+    Halves,
+    choose,
     draw_halves,
-    half,
-    pick,
-    row,
+    new_halves,
+    step_choices,
     steps_for,
 )
 
@@ -57,67 +61,84 @@ class AffineMaps3D:
         return len(self.maps)
 
 
-def scratch(points: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-    """Return work arrays for `trace`: coordinates, float32 [3, S, R], row 0 the origin; and words, uint32 [4, R]."""
-    return np.zeros((3, 1 + steps_for(points, ORBITS), ORBITS), np.float32), np.empty((4, ORBITS), np.uint32)
+class Orbits(NamedTuple):
+    """Arrays that the orbits of one image after the other are traced with."""
+
+    points_3SR: NDArray[np.float32]
+    """Row s + 1 is where step s leads; row 0 is the origin."""
+    random: Halves
+    choice: Halves
+    high_R: NDArray[np.uint32]
+    tables: NDArray[np.float32]
+    """Coefficients a coordinate, [3, 4, MAX_MAPS]: a matrix row's three, then the translation."""
+    lows_R: NDArray[np.float32]
+    highs_R: NDArray[np.float32]
+    sums_2R: NDArray[np.float64]
 
 
-@njit(inline="always")
-def _advance(words_R, step, begin, a, b, c, t, x_R, y_R, z_R, new_R):  # type: ignore[no-untyped-def]
-    """Write one coordinate of every orbit after `step`."""
-    for orbit in range(ORBITS):
-        choice = int32(half(words_R[orbit], step))
-        new_R[orbit] = (
-            pick(choice, begin, a) * x_R[orbit]
-            + pick(choice, begin, b) * y_R[orbit]
-            + pick(choice, begin, c) * z_R[orbit]
-            + pick(choice, begin, t)
-        )
-
-
-@njit(nogil=True, cache=True)
-def trace(address, maps, begins, points_3SR, words_4R):  # type: ignore[no-untyped-def]
-    """Run all orbits of one image; step s is written to row s + 1 of points_3SR.
-
-    The coefficients are loaded once, outside the steps: that, and inlining, is worth three times the speed.
-    """
-    begin = row(begins)
-    a, b, c, p = column(maps, 0), column(maps, 1), column(maps, 2), column(maps, 9)
-    d, e, f, q = column(maps, 3), column(maps, 4), column(maps, 5), column(maps, 10)
-    g, h, i, r = column(maps, 6), column(maps, 7), column(maps, 8), column(maps, 11)
-    x_SR, y_SR, z_SR = points_3SR[0], points_3SR[1], points_3SR[2]
-    for step in range(len(x_SR) - 1):
-        if step % 8 == 0:
-            draw_halves(address, MAP_CHOICE, step // 8, words_4R)
-        words_R = words_4R[(step % 8) >> 1]
-        x_R, y_R, z_R = x_SR[step], y_SR[step], z_SR[step]
-        _advance(words_R, step, begin, a, b, c, p, x_R, y_R, z_R, x_SR[step + 1])
-        _advance(words_R, step, begin, d, e, f, q, x_R, y_R, z_R, y_SR[step + 1])
-        _advance(words_R, step, begin, g, h, i, r, x_R, y_R, z_R, z_SR[step + 1])
+def new_orbits(points: int) -> Orbits:
+    """Return scratch for images of so many points."""
+    return Orbits(
+        np.zeros((3, 1 + steps_for(points, ORBITS), ORBITS), np.float32),
+        new_halves(ORBITS), new_halves(ORBITS), np.empty(ORBITS, np.uint32),
+        np.empty((3, 4, MAX_MAPS), np.float32), np.empty(ORBITS, np.float32), np.empty(ORBITS, np.float32),
+        np.empty((2, ORBITS), np.float64),
+    )  # fmt: skip
 
 
 @njit
-def _moments(values_SR, first, points, low_R, high_R, sum_R, square_R):  # type: ignore[no-untyped-def]
-    """Return (least, greatest, sum, sum of squares) of the first `points` values from row `first` on.
+def _advance(table, choice_R, x_R, y_R, z_R, new_R):  # type: ignore[no-untyped-def]
+    for first in range(uint64(0), uint64(ORBITS), uint64(LANES)):
+        advance_lanes(table, choice_R, (x_R, y_R, z_R), new_R, first)
+
+
+@njit(nogil=True, cache=True)
+def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
+    """Run all orbits of one image."""
+    tables = orbits.tables
+    for axis in range(3):
+        for m in range(MAX_MAPS):
+            for part in range(3):
+                tables[axis, part, m] = maps[m, 3 * axis + part]
+            tables[axis, 3, m] = maps[m, 9 + axis]
+    x_SR, y_SR, z_SR = orbits.points_3SR[0], orbits.points_3SR[1], orbits.points_3SR[2]
+    for step in range(len(x_SR) - 1):
+        if step % GROUP == 0:
+            draw_halves(address, MAP_CHOICE, step // GROUP, orbits.random.words_4R)
+            choose(orbits.random.halves, begins, orbits.choice.halves)
+        choice_R = step_choices(orbits.choice.words_4R, step, orbits.high_R)
+        x_R, y_R, z_R = x_SR[step], y_SR[step], z_SR[step]
+        _advance(tables[0], choice_R, x_R, y_R, z_R, x_SR[step + 1])
+        _advance(tables[1], choice_R, x_R, y_R, z_R, y_SR[step + 1])
+        _advance(tables[2], choice_R, x_R, y_R, z_R, z_SR[step + 1])
+
+
+@njit
+def _gather(value_R, count, low_R, high_R, sum_R, square_R):  # type: ignore[no-untyped-def]
+    for orbit in range(uint64(count)):
+        value = value_R[orbit]
+        low_R[orbit] = value if value < low_R[orbit] else low_R[orbit]
+        high_R[orbit] = value if value > high_R[orbit] else high_R[orbit]
+        wide = float64(value)
+        sum_R[orbit] += wide
+        square_R[orbit] += wide * wide
+
+
+@njit
+def _moments(values_SR, points, orbits):  # type: ignore[no-untyped-def]
+    """Return (least, greatest, sum, sum of squares) of the first `points` drawn values.
 
     Sums run in float64 along each orbit, then over the orbits in order: one order, one result, on every device.
     """
+    low_R, high_R, sum_R, square_R = orbits.lows_R, orbits.highs_R, orbits.sums_2R[0], orbits.sums_2R[1]
     low_R[:] = float32(np.inf)
     high_R[:] = float32(-np.inf)
-    sum_R[:] = 0.0
-    square_R[:] = 0.0
-    left = points
-    s = first
-    while left > 0:
-        for orbit in range(min(left, ORBITS)):
-            value = values_SR[s, orbit]
-            low_R[orbit] = value if value < low_R[orbit] else low_R[orbit]
-            high_R[orbit] = value if value > high_R[orbit] else high_R[orbit]
-            wide = float64(value)
-            sum_R[orbit] += wide
-            square_R[orbit] += wide * wide
-        left -= ORBITS
-        s += 1
+    orbits.sums_2R[:] = 0.0
+    whole = points // ORBITS
+    for s in range(BURN_IN + 1, BURN_IN + 1 + whole):
+        _gather(values_SR[s], ORBITS, low_R, high_R, sum_R, square_R)
+    if whole * ORBITS < points:
+        _gather(values_SR[BURN_IN + 1 + whole], points - whole * ORBITS, low_R, high_R, sum_R, square_R)
     low, high, total, square = low_R[0], high_R[0], 0.0, 0.0
     for orbit in range(ORBITS):
         low = min(low, low_R[orbit])
@@ -128,20 +149,16 @@ def _moments(values_SR, first, points, low_R, high_R, sum_R, square_R):  # type:
 
 
 @njit(nogil=True, cache=True)
-def normalisation(points_3SR, points, centre_3, variance_3):  # type: ignore[no-untyped-def]
+def normalisation(orbits, points, centre_3, variance_3):  # type: ignore[no-untyped-def]
     """Find the scale that takes the cloud's global extent to [-1, 1], its centroid, and the variance along each axis.
 
     Returns:
         Scale, float64, to multiply `point - centre_3` with; 0 when an orbit diverged or the cloud is one point.
         centre_3 (cloud units) and variance_3 (after scaling) are written, float64 [3].
     """
-    low_R, high_R = np.empty(ORBITS, np.float32), np.empty(ORBITS, np.float32)
-    sum_R, square_R = np.empty(ORBITS, np.float64), np.empty(ORBITS, np.float64)
     least, greatest = float32(np.inf), float32(-np.inf)
     for axis in range(3):
-        low, high, total, square = _moments(
-            points_3SR[axis], BURN_IN + 1, points, low_R, high_R, sum_R, square_R
-        )
+        low, high, total, square = _moments(orbits.points_3SR[axis], points, orbits)
         if not (low > -DIVERGED and high < DIVERGED):
             return 0.0
         least, greatest = min(least, low), max(greatest, high)

@@ -8,8 +8,10 @@ are part of every dataset's definition.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit, uint32
+from numba import njit, uint16, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.random.purpose import Purpose
@@ -17,11 +19,28 @@ from fdsl.random.scalar import philox_block
 
 MAX_MAPS = 8
 BURN_IN = 64
+GROUP = 8
+"""Steps that one block of words serves: four words of two halves."""
 DIVERGED = np.float32(2.0**60)
 """An orbit that reaches this magnitude is cut there, as the published search cuts at non-finite values."""
 
 MAP_CHOICE = int(Purpose.MAP_CHOICE)
 NEVER = 1 << 16
+
+
+class Halves(NamedTuple):
+    """16 random bits an orbit and step, for GROUP steps."""
+
+    words_4R: NDArray[np.uint32]
+    """Word w serves steps 2 w (low half) and 2 w + 1 (high half) of the group."""
+    halves: NDArray[np.uint16]
+    """The same memory, flat, [8 R]: half 2 r + h of word w is that of orbit r."""
+
+
+def new_halves(orbits: int) -> Halves:
+    """Return scratch for `orbits` orbits."""
+    words_4R = np.empty((4, orbits), np.uint32)
+    return Halves(words_4R, words_4R.reshape(-1).view(np.uint16))
 
 
 def thresholds(probability: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -42,54 +61,50 @@ def steps_for(points: int, orbits: int) -> int:
     return BURN_IN + -(-points // orbits)
 
 
-@njit(inline="always")
-def column(table, part):  # type: ignore[no-untyped-def]
-    """Return one coefficient of all maps, [MAX_MAPS, parts] -> a tuple: scalars stay in registers."""
-    return (
-        table[0, part], table[1, part], table[2, part], table[3, part],
-        table[4, part], table[5, part], table[6, part], table[7, part],
-    )  # fmt: skip
-
-
-@njit(inline="always")
-def row(values):  # type: ignore[no-untyped-def]
-    """Return the MAX_MAPS values of a vector as a tuple."""
-    return (values[0], values[1], values[2], values[3], values[4], values[5], values[6], values[7])
-
-
-@njit(inline="always")
-def pick(choice, begins, values):  # type: ignore[no-untyped-def]
-    """Return the value of the map that `choice` falls to.
-
-    A chain of selects: it vectorises over orbits, where indexing a table would be a gather, five times slower.
-    """
-    value = values[0]
-    value = values[1] if choice >= begins[1] else value
-    value = values[2] if choice >= begins[2] else value
-    value = values[3] if choice >= begins[3] else value
-    value = values[4] if choice >= begins[4] else value
-    value = values[5] if choice >= begins[5] else value
-    value = values[6] if choice >= begins[6] else value
-    value = values[7] if choice >= begins[7] else value
-    return value
-
-
 @njit
 def draw_halves(address, purpose, group, words_4R):  # type: ignore[no-untyped-def]
     """Draw what all orbits need for the 8 steps of `group`: 16 bits a step, two steps a word. uint32 [4, R]."""
+    a_R, b_R, c_R, d_R = words_4R[0], words_4R[1], words_4R[2], words_4R[3]
     orbits = words_4R.shape[1]
     first = uint32(group * orbits)
-    for orbit in range(orbits):
-        a, b, c, d = philox_block(
+    for orbit in range(uint64(orbits)):
+        a_R[orbit], b_R[orbit], c_R[orbit], d_R[orbit] = philox_block(
             address[2], address[3], uint32(purpose), uint32(first + uint32(orbit)), address[0], address[1]
         )
-        words_4R[0, orbit] = a
-        words_4R[1, orbit] = b
-        words_4R[2, orbit] = c
-        words_4R[3, orbit] = d
 
 
-@njit(inline="always")
-def half(word, step):  # type: ignore[no-untyped-def]
-    """Return the 16 bits of `word` that serve `step`."""
-    return (word >> uint32(16 * (step & 1))) & uint32(0xFFFF)
+@njit
+def choose(halves, begins, choices):  # type: ignore[no-untyped-def]
+    """Write the map that each half falls to, uint16 as `halves`; begins is int32 [MAX_MAPS], ascending.
+
+    Where a map begins fits 16 bits but for NEVER, hence `last`: the half before it. A map that begins at 0 has no half
+    before it, and is what a half falls to if it falls to no later one.
+    """
+    none = uint16(0)
+    last_1, last_2, last_3 = uint16(begins[1] - 1), uint16(begins[2] - 1), uint16(begins[3] - 1)
+    last_4, last_5, last_6 = uint16(begins[4] - 1), uint16(begins[5] - 1), uint16(begins[6] - 1)
+    last_7 = uint16(begins[7] - 1)
+    for later in range(1, MAX_MAPS):
+        none = uint16(later) if begins[later] == 0 else none
+    for i in range(uint64(len(halves))):
+        value = halves[i]
+        choice = none
+        choice = uint16(1) if value > last_1 else choice
+        choice = uint16(2) if value > last_2 else choice
+        choice = uint16(3) if value > last_3 else choice
+        choice = uint16(4) if value > last_4 else choice
+        choice = uint16(5) if value > last_5 else choice
+        choice = uint16(6) if value > last_6 else choice
+        choice = uint16(7) if value > last_7 else choice
+        choices[i] = choice
+
+
+@njit
+def step_choices(choice_4R, step, high_R):  # type: ignore[no-untyped-def]
+    """Return the choices of one step of the group, uint32 [R]; only their low three bits count."""
+    word_R = choice_4R[(step % GROUP) >> 1]
+    if step % 2 == 0:
+        return word_R
+    for orbit in range(uint64(len(high_R))):
+        high_R[orbit] = word_R[orbit] >> uint32(16)
+    return high_R

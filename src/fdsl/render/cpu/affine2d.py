@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import float32, njit, uint32
+from numba import float32, njit, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.geometry import affine2d as geometry
-from fdsl.geometry.affine2d import ORBITS, AffineMaps2D
-from fdsl.geometry.maps import BURN_IN, draw_halves, half
+from fdsl.geometry.affine2d import ORBITS, AffineMaps2D, Orbits
+from fdsl.geometry.maps import BURN_IN, GROUP, Halves, draw_halves, new_halves
 from fdsl.random.purpose import Purpose
-from fdsl.render.cpu.finish import finish
+from fdsl.render.cpu.finish import finish_image, finishing, ink_tone
 from fdsl.render.cpu.points import (
-    MIDDLE,
-    PATCH_BITS,
-    mark_cells,
-    or_to_gray,
-    paste_top,
-    patch_of,
-    point_to_gray,
-    point_top,
-    top_to_colour,
-    top_to_gray,
+    colour_line,
+    covering_line,
+    find_cells,
+    find_patches,
+    gray_line,
+    merging_line,
+    number_line,
+    put_covering,
+    put_merging,
+    put_numbers,
+    put_value,
 )
 from fdsl.render.frame import Frame
 
 PATCH_PATTERN = int(Purpose.PATCH_PATTERN)
-POINT, PASTE, OR = 0, 1, 2
-INKS = {"point": POINT, "paste": PASTE, "or": OR}
+POINT, NUMBER, COVER, MERGE = 0, 1, 2, 3
+"""What a point leaves: its value, its number (a colour), a patch over earlier ones, a patch merged with earlier ones."""
 HUES = 128
 
 
@@ -64,77 +67,114 @@ def _placement(bounds, canvas, padding, flip, place):  # type: ignore[no-untyped
     return matrix
 
 
+class Work(NamedTuple):
+    """Arrays that one image after the other is drawn with."""
+
+    orbits: Orbits
+    random: Halves
+    patch_4R: NDArray[np.uint16]
+    """Patches of GROUP steps, [4, 2 R]: those of two steps in turn."""
+    cell_R: NDArray[np.int32]
+    marks: NDArray[np.uint32]
+    merged: NDArray[np.uint16]
+    top_W: NDArray[np.uint32]
+
+
+def _work(points: int, ink: int, side: int) -> Work:
+    cells = (side + 2) ** 2 + 1
+    return Work(
+        geometry.new_orbits(points), new_halves(ORBITS), np.empty((4, 2 * ORBITS), np.uint16), np.empty(ORBITS, np.int32),
+        np.empty(cells if ink in (NUMBER, COVER) else 0, np.uint32), np.empty(cells if ink == MERGE else 0, np.uint16),
+        np.empty(side, np.uint32),
+    )  # fmt: skip
+
+
 @njit
-def _mark(address, x_SR, y_SR, last, points, ink, place, side, cell_R, words_4R, marks):  # type: ignore[no-untyped-def]
-    """Leave every drawn point's mark."""
-    marks[:] = 0
+def _mark(address, work, last, points, ink, place, side, canvas, value):  # type: ignore[no-untyped-def]
+    """Leave the ink of every drawn point."""
+    x_SR, y_SR = work.orbits.x_SR, work.orbits.y_SR
     left = min(points, (last - BURN_IN - 1) * ORBITS)
-    number = uint32(0)
-    for step in range(-(-left // ORBITS)):
+    for begin in range(0, left, ORBITS):
+        step, count = begin // ORBITS, min(ORBITS, left - begin)
         s = BURN_IN + 1 + step
-        mark_cells(x_SR[s], y_SR[s], place, side, cell_R)
-        if ink != POINT and step % 8 == 0:
-            draw_halves(address, PATCH_PATTERN, step // 8, words_4R)
-        words_R = words_4R[(step % 8) >> 1]
-        for orbit in range(min(ORBITS, left - step * ORBITS)):
-            number += uint32(1)
-            if ink == POINT:
-                marks[cell_R[orbit]] = (number << uint32(PATCH_BITS)) | uint32(MIDDLE)
-            elif ink == PASTE:
-                marks[cell_R[orbit]] = (number << uint32(PATCH_BITS)) | patch_of(half(words_R[orbit], step))
-            else:
-                marks[cell_R[orbit]] |= patch_of(half(words_R[orbit], step))
+        find_cells(x_SR[s], y_SR[s], place, side, 0 if ink == POINT else 1, work.cell_R)
+        if ink >= COVER and step % GROUP == 0:
+            draw_halves(address, PATCH_PATTERN, step // GROUP, work.random.words_4R)
+            find_patches(work.random.halves, work.patch_4R.reshape(-1))
+        patch_R, odd = work.patch_4R[(step % GROUP) >> 1], uint64(step & 1)
+        if ink == POINT:
+            put_value(canvas, work.cell_R, count, value)
+        elif ink == NUMBER:
+            put_numbers(work.marks, work.cell_R, count, uint64(begin + 1))
+        elif ink == COVER:
+            put_covering(work.marks, work.cell_R, count, patch_R, odd, uint64(begin + 1))
+        else:
+            put_merging(work.merged, work.cell_R, count, patch_R, odd)
 
 
 @njit
-def _to_gray(marks, ink, side, value, top, gray):  # type: ignore[no-untyped-def]
+def _to_gray(work, ink, side, canvas, value, empty):  # type: ignore[no-untyped-def]
+    pitch = side + 2
+    for line in range(side):
+        gray_W = canvas[line * side : (line + 1) * side]
+        if ink == MERGE:
+            merging_line(work.merged, pitch, line, value, empty, gray_W)
+        else:
+            covering_line(work.marks, pitch, line, work.top_W)
+            gray_line(work.top_W, value, empty, gray_W)
+
+
+@njit
+def _to_colour(work, ink, side, canvas, colour_C, empty):  # type: ignore[no-untyped-def]
+    pitch = side + 2
+    for line in range(side):
+        if ink == NUMBER:
+            number_line(work.marks, pitch, line, work.top_W)
+        else:
+            covering_line(work.marks, pitch, line, work.top_W)
+        colour_line(work.top_W, colour_C, empty, canvas[line * side : (line + 1) * side])
+
+
+@njit
+def _draw_image(address, work, points, ink, value, colours, place, finish, row, bounds):  # type: ignore[no-untyped-def]
+    side, canvas, tone = finish.side, finish.canvas, ink_tone(finish, row)
+    work.marks[:] = 0
+    work.merged[:] = 0
     if ink == POINT:
-        point_to_gray(marks, side, value, gray)
-    elif ink == OR:
-        or_to_gray(marks, side, value, gray)
+        canvas[:] = tone[0]
+    _mark(address, work, bounds[0], points, ink, place, side, canvas, tone[value])
+    if len(colours) == 0:
+        if ink != POINT:
+            _to_gray(work, ink, side, canvas, tone[value], tone[0])
+        finish_image(finish, row, finish.images[row, 0])
     else:
-        paste_top(marks, side, top)
-        top_to_gray(top, value, gray)
+        for channel in range(3):
+            _to_colour(work, ink, side, canvas, tone[colours[channel]], tone[0])
+            finish_image(finish, row, finish.images[row, channel])
 
 
 @njit(nogil=True, cache=True)
 def _draw_rows(
-    begin, end, address, maps, begins, flips, points, ink, value, colours, canvas, padding, places, tones, factor,
-    x_SR, y_SR, words_4R, cell_R, marks, top, gray, sums_W, images,
+    begin, end, address, maps, begins, flips, points, ink, value, colours, canvas, padding, places, work, finish
 ):  # type: ignore[no-untyped-def]  # fmt: skip
-    side = images.shape[1] * factor
     for row in range(begin, end):
-        geometry.trace(address[row], maps[row], begins[row], x_SR, y_SR, words_4R)
-        bounds = geometry.bounds(x_SR, y_SR)
+        geometry.trace(address[row], maps[row], begins[row], work.orbits)
+        bounds = geometry.bounds(work.orbits)
         place = _placement(bounds, canvas, padding, flips[row], places[row])
-        _mark(address[row], x_SR, y_SR, bounds[0], points, ink, place, side, cell_R, words_4R, marks)
-        if len(colours) == 0:
-            _to_gray(marks, ink, side, value, top, gray)
-            finish(gray, factor, tones[row], sums_W, images[row, :, :, 0])
-            continue
-        if ink == POINT:
-            point_top(marks, side, top)
-        else:
-            paste_top(marks, side, top)
-        for channel in range(3):
-            top_to_colour(top, colours, channel, gray)
-            finish(gray, factor, tones[row], sums_W, images[row, :, :, channel])
+        _draw_image(address[row], work, points, ink, value, colours, place, finish, row, bounds)
 
 
 def drawer(table: AffineMaps2D, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
     """Return draw(begin, end), which draws those rows of `table` into `images`, uint8 [N, H, W] or [N, H, W, 3]."""
-    colours = palette() if table.colour else np.empty((0, 3), np.uint8)
-    planes = images.reshape(*images.shape[:3], -1)
+    colours = np.ascontiguousarray(palette().T) if table.colour else np.empty((0, 0), np.uint8)
+    ink = {"point": NUMBER if table.colour else POINT, "paste": COVER, "or": MERGE}[table.ink]
     places = np.ascontiguousarray(frame.places)
 
     def draw(begin: int, end: int) -> None:
-        side = frame.drawn
-        x_SR, y_SR, words_4R = geometry.scratch(table.points)
         _draw_rows(
-            begin, end, table.address, table.maps, table.begins, table.flips, table.points, INKS[table.ink],
-            np.uint8(table.value), colours, table.canvas, float(table.padding), places, frame.tones, frame.factor,
-            x_SR, y_SR, words_4R, np.empty(ORBITS, np.int32), np.empty((side + 2) ** 2 + 1, np.uint32),
-            np.empty(side * side, np.uint32), np.empty(side * side, np.uint8), np.empty(side, np.uint32), planes,
+            begin, end, table.address, table.maps, table.begins, table.flips, table.points, ink,
+            np.uint8(table.value), colours, table.canvas, float(table.padding), places,
+            _work(table.points, ink, frame.drawn), finishing(frame, images),
         )  # fmt: skip
 
     return draw

@@ -1,35 +1,101 @@
-"""From a drawn canvas to the image: average blocks of pixels, then the tone curve."""
+"""From a drawn canvas to the image: average blocks of pixels, then the tone curve.
+
+Where nothing is averaged, the tone curve is applied to the inks instead, before anything is drawn: looking up 50,000
+pixels takes 17 microseconds, a fifth of a drawing.
+"""
 
 from __future__ import annotations
 
-from numba import int64, njit, uint32
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, uint8, uint16, uint32, uint64
+from numpy.typing import NDArray
+
+from fdsl.render.frame import Frame
 
 
-@njit(nogil=True, cache=True)
-def finish(canvas, factor, tone, sums_W, image):  # type: ignore[no-untyped-def]
-    """Write the image of a canvas drawn `factor` times larger.
+class Finish(NamedTuple):
+    """What stands between a drawing and its image."""
 
-    Args:
-        canvas: uint8 [(H * factor)^2], flat.
-        tone: uint8 [256].
-        sums_W: uint32 [W * factor], scratch.
-        image: uint8 [H, W], H = W.
-    """
-    side = len(image)
-    if factor == 1:
-        for line in range(side):
-            for x in range(side):
-                image[line, x] = tone[canvas[line * side + x]]
-        return
-    wide, area = side * factor, factor * factor
-    for line in range(side):
+    images: NDArray[np.uint8]
+    """[N, C, H, W]."""
+    tones: NDArray[np.uint8]
+    """[N, 256]."""
+    plain: NDArray[np.uint8]
+    """[256], the tone curve that changes nothing."""
+    factor: int
+    """How many times larger than the image the canvas is."""
+    side: int
+    """Of the canvas."""
+    canvas: NDArray[np.uint8]
+    """[side^2 + 1], flat; the last cell takes what lies outside."""
+    sums_2W: NDArray[np.uint16]
+    """Scratch, [2, side]."""
+
+
+def finishing(frame: Frame, images: NDArray[np.uint8]) -> Finish:
+    """Return the finish of `images`, uint8 [N, H, W] or [N, H, W, 3], with a canvas of its own."""
+    side = frame.drawn
+    planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    canvas, sums_2W = np.empty(side * side + 1, np.uint8), np.empty((2, side), np.uint16)
+    return Finish(planes, frame.tones, np.arange(256, dtype=np.uint8), frame.factor, side, canvas, sums_2W)
+
+
+@njit
+def ink_tone(finish, row):  # type: ignore[no-untyped-def]
+    """Return the curve that inks are looked up in before they are drawn, uint8 [256]."""
+    return finish.tones[row] if finish.factor == 1 else finish.plain
+
+
+@njit
+def finish_image(finish, row, image):  # type: ignore[no-untyped-def]
+    """Write `image`, uint8 [H, W], from the canvas."""
+    if finish.factor == 1:
+        for line in range(len(image)):
+            _copy(finish.canvas[line * finish.side : (line + 1) * finish.side], image[line])
+    else:
+        _average(finish.canvas, finish.factor, finish.tones[row], finish.sums_2W, image)
+
+
+@njit
+def _copy(source, target):  # type: ignore[no-untyped-def]
+    for x in range(uint64(len(target))):
+        target[x] = source[x]
+
+
+@njit
+def _average(canvas, factor, tone, sums_2W, image):  # type: ignore[no-untyped-def]
+    area = factor * factor
+    # exact for every total below 2^32 / area: factors up to 40
+    reciprocal = uint64((2**32 + area - 1) // area)
+    wide = len(image) * factor
+    for line in range(len(image)):
+        sums_W, spare_W = sums_2W[0], sums_2W[1]
         sums_W[:] = 0
         for part in range(factor):
             begin = (line * factor + part) * wide
-            for x in range(wide):
-                sums_W[x] += uint32(canvas[begin + x])
-        for x in range(side):
-            total = int64(area // 2)
-            for part in range(factor):
-                total += sums_W[x * factor + part]
-            image[line, x] = tone[total // area]
+            _add(canvas[begin : begin + wide], sums_W)
+        left = factor
+        while left % 2 == 0:  # halving vectorises where a sum of `factor` neighbours does not
+            left //= 2
+            _pairs(sums_W, spare_W[: len(image) * left])
+            sums_W, spare_W = spare_W, sums_W
+        out = image[line]
+        for x in range(uint64(len(out))):
+            total = uint32(area // 2)
+            for part in range(left):
+                total += uint32(sums_W[x * uint64(left) + uint64(part)])
+            out[x] = tone[uint8((uint64(total) * reciprocal) >> uint64(32))]
+
+
+@njit
+def _add(pixels, sums_W):  # type: ignore[no-untyped-def]
+    for x in range(uint64(len(pixels))):
+        sums_W[x] = uint16(sums_W[x] + uint16(pixels[x]))
+
+
+@njit
+def _pairs(wide_W, half_W):  # type: ignore[no-untyped-def]
+    for x in range(uint64(len(half_W))):
+        half_W[x] = uint16(wide_W[x + x] + wide_W[x + x + uint64(1)])

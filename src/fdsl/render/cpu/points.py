@@ -1,112 +1,136 @@
 """Points on a canvas: where they fall, and what ink they leave.
 
-The canvas has a border of one pixel, so that a patch whose middle lies just outside still shows, and one cell more at
-the end that takes every other point. A cell holds a `mark`: the last point's number + 1 in the high bits and, in
-the low nine, the 3x3 patch around it, bit 3 * line + column.
+A plain point lights its pixel. A patch is nine bits, bit 3 * line + column, and leaves a *mark* in the cell of its middle:
+the bits themselves where patches are merged, and below the point's number + 1 where later ones cover earlier ones. A pass
+over the finished marks then asks, for each pixel, the nine cells around it. Marks have a border of one cell, so that a patch
+whose middle lies just outside still shows. One cell past the end takes every other point.
 """
 
 from __future__ import annotations
 
-from numba import float32, int32, njit, uint8, uint32
+from numba import float32, int32, njit, uint8, uint16, uint32, uint64
 
 PATCH_BITS = 9
-MIDDLE = 1 << 4
 PATCHES = 511
 
 
 @njit
-def mark_cells(x_R, y_R, place, side, cell_R):  # type: ignore[no-untyped-def]
+def find_cells(x_R, y_R, place, side, border, cell_R):  # type: ignore[no-untyped-def]
     """Write each point's cell. `place` is float32 [2, 3] to pixels; the pixel is the floor."""
-    a, b, c = place[0, 0], place[0, 1], place[0, 2] + float32(1.0)
-    d, e, f = place[1, 0], place[1, 1], place[1, 2] + float32(1.0)
-    pitch = int32(side + 2)
+    margin = float32(border)
+    a, b, c = place[0, 0], place[0, 1], place[0, 2] + margin
+    d, e, f = place[1, 0], place[1, 1], place[1, 2] + margin
+    pitch = int32(side + 2 * border)
     end = float32(pitch)
     outside = int32(pitch * pitch)
-    for orbit in range(len(cell_R)):
+    for orbit in range(uint64(len(cell_R))):
         u = a * x_R[orbit] + b * y_R[orbit] + c
         v = d * x_R[orbit] + e * y_R[orbit] + f
         inside = (u >= float32(0.0)) & (u < end) & (v >= float32(0.0)) & (v < end)
-        cell_R[orbit] = int32(v) * pitch + int32(u) if inside else outside
+        cell_R[orbit] = int32(int32(int32(v) * pitch) + int32(u)) if inside else outside
+
+
+@njit
+def find_patches(halves, patches):  # type: ignore[no-untyped-def]
+    """Write one of the 511 non-empty patches for each 16 random bits, uint16."""
+    for i in range(uint64(len(halves))):
+        patches[i] = uint16(uint32(1) + ((uint32(halves[i]) * uint32(PATCHES)) >> uint32(16)))
+
+
+@njit
+def put_value(canvas, cell_R, count, value):  # type: ignore[no-untyped-def]
+    """Light the pixels of the first `count` points."""
+    for orbit in range(uint64(count)):
+        canvas[uint32(cell_R[orbit])] = value
+
+
+@njit
+def put_numbers(marks, cell_R, count, number):  # type: ignore[no-untyped-def]
+    """Mark the points' pixels with their numbers, from `number` on, in the form of `covering_line`."""
+    for orbit in range(uint64(count)):
+        marks[uint32(cell_R[orbit])] = uint32(uint32(uint32(number + orbit) << uint32(1)) | uint32(1))
+
+
+@njit
+def put_merging(marks, cell_R, count, patch_R, odd):  # type: ignore[no-untyped-def]
+    """Add the points' patches to what is there, uint16 marks; patch_R holds those of two steps in turn."""
+    for orbit in range(uint64(count)):
+        marks[uint32(cell_R[orbit])] |= patch_R[orbit + orbit + odd]
+
+
+@njit
+def put_covering(marks, cell_R, count, patch_R, odd, number):  # type: ignore[no-untyped-def]
+    """Lay the points' patches over what is there, uint32 marks."""
+    for orbit in range(uint64(count)):
+        mark = uint32(uint32(number + orbit) << uint32(PATCH_BITS)) | uint32(patch_R[orbit + orbit + odd])
+        marks[uint32(cell_R[orbit])] = mark
+
+
+@njit
+def merging_line(marks, pitch, line, value, empty, gray_W):  # type: ignore[no-untyped-def]
+    """Write `value` where any patch has a bit set, and `empty` elsewhere."""
+    begin = (line + 1) * pitch
+    above, here, below = marks[begin - pitch : begin], marks[begin : begin + pitch], marks[begin + pitch : begin + 2 * pitch]
+    for x in range(uint64(len(gray_W))):
+        x1, x2 = x + uint64(1), x + uint64(2)
+        lit = uint16(above[x] >> uint16(8)) | uint16(above[x1] >> uint16(7)) | uint16(above[x2] >> uint16(6))
+        lit |= uint16(here[x] >> uint16(5)) | uint16(here[x1] >> uint16(4)) | uint16(here[x2] >> uint16(3))
+        lit |= uint16(below[x] >> uint16(2)) | uint16(below[x1] >> uint16(1)) | below[x2]
+        gray_W[x] = value if (lit & uint16(1)) != uint16(0) else empty
 
 
 @njit(inline="always")
-def patch_of(choice):  # type: ignore[no-untyped-def]
-    """Return one of the 511 non-empty patterns for 16 random bits."""
-    return uint32(1) + ((choice * uint32(PATCHES)) >> uint32(16))
+def _shown(mark, bit):  # type: ignore[no-untyped-def]
+    """Return the number of the mark's point and, in bit 0, whether that bit of its patch is set."""
+    number = uint32(uint32(mark >> uint32(PATCH_BITS)) << uint32(1))
+    return uint32(number | uint32(uint32(mark >> uint32(bit)) & uint32(1)))
+
+
+@njit(inline="always")
+def _later(a, b):  # type: ignore[no-untyped-def]
+    return a if a > b else b
 
 
 @njit
-def point_to_gray(marks, side, value, gray):  # type: ignore[no-untyped-def]
-    """Write `value` where a point fell. marks: uint32 [(side + 2)^2 + 1]; gray: uint8 [side^2]."""
-    for line in range(side):
-        begin = (line + 1) * (side + 2) + 1
-        for x in range(side):
-            gray[line * side + x] = value if marks[begin + x] != 0 else uint8(0)
-
-
-@njit
-def or_to_gray(marks, side, value, gray):  # type: ignore[no-untyped-def]
-    """Write `value` where any patch has a bit set."""
-    pitch = side + 2
-    for line in range(side):
-        begin = (line + 1) * pitch + 1
-        for x in range(side):
-            lit = uint32(0)
-            for dy in range(-1, 2):
-                for dx in range(-1, 2):
-                    bit = uint32(3 * (1 - dy) + (1 - dx))
-                    lit |= marks[begin + x + dy * pitch + dx] >> bit
-            gray[line * side + x] = value if (lit & uint32(1)) != 0 else uint8(0)
-
-
-@njit
-def paste_top(marks, side, top):  # type: ignore[no-untyped-def]
-    """Write the mark whose patch lies on top of each pixel, its low bits 1 if the patch is lit there and else 0.
+def covering_line(marks, pitch, line, top_W):  # type: ignore[no-untyped-def]
+    """Write which patch lies on top of each pixel: its point's number * 2, + 1 if the patch is lit there.
 
     Of the points of one cell only the last can show, and of the nine cells around a pixel the one with the highest
     number does: pasting in order is a maximum.
     """
-    pitch = side + 2
-    for line in range(side):
-        begin = (line + 1) * pitch + 1
-        for x in range(side):
-            best = uint32(0)
-            for dy in range(-1, 2):
-                for dx in range(-1, 2):
-                    bit = uint32(3 * (1 - dy) + (1 - dx))
-                    mark = marks[begin + x + dy * pitch + dx]
-                    shown = ((mark >> uint32(PATCH_BITS)) << uint32(1)) | ((mark >> bit) & uint32(1))
-                    best = shown if shown > best else best
-            top[line * side + x] = best
+    begin = (line + 1) * pitch
+    above, here, below = marks[begin - pitch : begin], marks[begin : begin + pitch], marks[begin + pitch : begin + 2 * pitch]
+    for x in range(uint64(len(top_W))):
+        x1, x2 = x + uint64(1), x + uint64(2)
+        top = _later(_shown(above[x], 8), _later(_shown(above[x1], 7), _shown(above[x2], 6)))
+        top = _later(top, _later(_shown(here[x], 5), _later(_shown(here[x1], 4), _shown(here[x2], 3))))
+        top_W[x] = _later(top, _later(_shown(below[x], 2), _later(_shown(below[x1], 1), _shown(below[x2], 0))))
 
 
 @njit
-def point_top(marks, side, top):  # type: ignore[no-untyped-def]
-    """Write each pixel's last point in the form of `paste_top`."""
-    for line in range(side):
-        begin = (line + 1) * (side + 2) + 1
-        for x in range(side):
-            mark = marks[begin + x]
-            top[line * side + x] = ((mark >> uint32(PATCH_BITS)) << uint32(1)) | uint32(mark != 0)
+def number_line(marks, pitch, line, top_W):  # type: ignore[no-untyped-def]
+    """Write the last point of each pixel in the form of `covering_line`, from the marks of `put_numbers`."""
+    begin = (line + 1) * pitch + 1
+    for x in range(uint64(len(top_W))):
+        top_W[x] = marks[begin + x]
 
 
 @njit
-def top_to_gray(top, value, gray):  # type: ignore[no-untyped-def]
-    """Write `value` where the topmost patch is lit."""
-    for pixel in range(len(gray)):
-        gray[pixel] = value if (top[pixel] & uint32(1)) != 0 else uint8(0)
+def gray_line(top_W, value, empty, gray_W):  # type: ignore[no-untyped-def]
+    """Write `value` where the topmost patch is lit, and `empty` elsewhere."""
+    for x in range(uint64(len(gray_W))):
+        gray_W[x] = value if (top_W[x] & uint32(1)) != uint32(0) else empty
 
 
 @njit
-def top_to_colour(top, palette, channel, plane):  # type: ignore[no-untyped-def]
-    """Write one channel of the topmost point's colour, black where its patch is not lit.
+def colour_line(top_W, palette_C, empty, plane_W):  # type: ignore[no-untyped-def]
+    """Write one channel of the topmost point's colour, `empty` where its patch is not lit.
 
     A hue follows the other along an orbit, as the published hue follows the point number; number p is step p div
     ORBITS of orbit p mod ORBITS, and there are as many hues as orbits.
     """
-    hues = uint32(len(palette))
-    for pixel in range(len(plane)):
-        number = (top[pixel] >> uint32(1)) - uint32(1)
-        plane[pixel] = (
-            palette[(number + number // hues) % hues, channel] if (top[pixel] & uint32(1)) != 0 else uint8(0)
-        )
+    hues = uint32(len(palette_C))
+    for x in range(uint64(len(plane_W))):
+        number = uint32(top_W[x] >> uint32(1)) - uint32(1)
+        hue = palette_C[(number + number // hues) % hues]
+        plane_W[x] = hue if (top_W[x] & uint32(1)) != uint32(0) else uint8(empty)

@@ -1,33 +1,59 @@
-"""Radial strokes on the CPU."""
+"""Radial strokes on the CPU.
+
+A stroke is four loops over its vertices that vectorise (noise words, movement, pixels, segments), then one over its
+segments that draws. Every loop that vectorises runs over whole LANES; vertices past the last repeat the first.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import float32, int32, njit, uint32
+from numba import float32, int32, njit, uint32, uint64
 from numpy.typing import NDArray
 
-from fdsl.geometry.radial import RadialStrokes, direction_table, moved, noise_block, stroke_gray
-from fdsl.render.cpu.finish import finish
-from fdsl.render.cpu.segments import draw_polygon
+from fdsl.geometry.radial import LANES, RadialStrokes, direction_table, lanes_for, moved, noise_block, stroke_gray
+from fdsl.render.cpu.finish import finish_image, finishing, ink_tone
+from fdsl.render.cpu.segments import PLANES, draw_segments, prepare_segments
 from fdsl.render.frame import Frame
 
 FAR = float32(2.0**20)
 
 
+class Work(NamedTuple):
+    """Arrays that one image after the other is drawn with."""
+
+    words_4V: NDArray[np.uint32]
+    x_V: NDArray[np.float32]
+    y_V: NDArray[np.float32]
+    pixel_x_V: NDArray[np.int32]
+    pixel_y_V: NDArray[np.int32]
+    segments_PV: NDArray[np.int32]
+
+
+def _work(vertices: int) -> Work:
+    lanes = lanes_for(vertices)
+    position, pixel = np.empty((2, lanes), np.float32), np.empty((2, lanes + 1), np.int32)
+    words, segments = np.empty((4, lanes), np.uint32), np.empty((PLANES, lanes), np.int32)
+    return Work(words, position[0], position[1], pixel[0], pixel[1], segments)
+
+
 @njit
 def _draw_words(address, stroke, vertices, words_4V):  # type: ignore[no-untyped-def]
-    for vertex in range(vertices):
-        a, b, c, d = noise_block(address, stroke, vertex, vertices)
-        words_4V[0, vertex] = a
-        words_4V[1, vertex] = b
-        words_4V[2, vertex] = c
-        words_4V[3, vertex] = d
+    a_V, b_V, c_V, d_V = words_4V[0], words_4V[1], words_4V[2], words_4V[3]
+    for first in range(uint64(0), uint64(vertices), uint64(LANES)):
+        for lane in range(LANES):
+            vertex = first + uint64(lane)
+            a, b, c, d = noise_block(address, stroke, vertex, vertices)
+            a_V[vertex], b_V[vertex], c_V[vertex], d_V[vertex] = a, b, c, d
 
 
 @njit
 def _move(position_V, direction_V, words_V, gain, offset, vertices):  # type: ignore[no-untyped-def]
-    for vertex in range(vertices):
-        position_V[vertex] = moved(position_V[vertex], direction_V[vertex], words_V[vertex], gain, offset)
+    for first in range(uint64(0), uint64(vertices), uint64(LANES)):
+        for lane in range(LANES):
+            vertex = first + uint64(lane)
+            position_V[vertex] = moved(position_V[vertex], direction_V[vertex], words_V[vertex], gain, offset)
 
 
 @njit(inline="always")
@@ -38,48 +64,55 @@ def _pixel(a, x, b, y, c):  # type: ignore[no-untyped-def]
 
 @njit
 def _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices):  # type: ignore[no-untyped-def]
+    """Write every vertex's pixel, and close the polygon: what lies past the last vertex is the first."""
     a, b, c = place[0, 0], place[0, 1], place[0, 2]
     d, e, f = place[1, 0], place[1, 1], place[1, 2]
-    for vertex in range(vertices):
-        pixel_x_V[vertex] = _pixel(a, x_V[vertex], b, y_V[vertex], c)
-        pixel_y_V[vertex] = _pixel(d, x_V[vertex], e, y_V[vertex], f)
+    for first in range(uint64(0), uint64(vertices), uint64(LANES)):
+        for lane in range(LANES):
+            vertex = first + uint64(lane)
+            pixel_x_V[vertex] = _pixel(a, x_V[vertex], b, y_V[vertex], c)
+            pixel_y_V[vertex] = _pixel(d, x_V[vertex], e, y_V[vertex], f)
+    for vertex in range(vertices, len(pixel_x_V)):
+        pixel_x_V[vertex], pixel_y_V[vertex] = pixel_x_V[0], pixel_y_V[0]
 
 
 @njit
 def _draw_image(
-    address, vertices, strokes, start, gain, offset, gray_levels, cos_V, sin_V, place, canvas, side,
-    words_4V, position_2V, pixel_2V,
+    address, vertices, strokes, start, gain, offset, gray_levels, cos_V, sin_V, place, canvas, side, tone, work
 ):  # type: ignore[no-untyped-def]  # fmt: skip
-    x_V, y_V, pixel_x_V, pixel_y_V = position_2V[0], position_2V[1], pixel_2V[0], pixel_2V[1]
-    for vertex in range(vertices):
+    x_V, y_V, pixel_x_V, pixel_y_V = work.x_V, work.y_V, work.pixel_x_V, work.pixel_y_V
+    lanes = len(cos_V)
+    for vertex in range(lanes):
         x_V[vertex] = cos_V[vertex] * start[0]
         y_V[vertex] = sin_V[vertex] * start[1]
+    closed_x_V, closed_y_V = pixel_x_V[: lanes + 1], pixel_y_V[: lanes + 1]
     for stroke in range(strokes):
         if stroke % 2 == 0:
-            _draw_words(address, stroke, vertices, words_4V)
+            _draw_words(address, stroke, vertices, work.words_4V)
         word = 2 * (stroke % 2)
-        _move(x_V, cos_V, words_4V[word], gain, offset, vertices)
-        _move(y_V, sin_V, words_4V[word + 1], gain, offset, vertices)
-        _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices)
-        gray = stroke_gray(address, stroke, gray_levels)
-        draw_polygon(canvas, side, pixel_x_V, pixel_y_V, vertices, gray)
+        _move(x_V, cos_V, work.words_4V[word], gain, offset, vertices)
+        _move(y_V, sin_V, work.words_4V[word + 1], gain, offset, vertices)
+        _place(x_V, y_V, place, closed_x_V, closed_y_V, vertices)
+        prepare_segments(closed_x_V, closed_y_V, side, work.segments_PV)
+        gray = tone[stroke_gray(address, stroke, gray_levels)]
+        draw_segments(canvas, side, closed_x_V, closed_y_V, vertices, work.segments_PV, gray)
 
 
 @njit(nogil=True, cache=True)
 def _draw_rows(
     begin, end, address, vertices, strokes, start, gain, offset, gray_levels, background, cos_T, sin_T, direction_begin,
-    places, tones, factor, canvas, words_4V, position_2V, pixel_2V, sums_W, images,
+    places, work, finish,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
-    side = images.shape[1] * factor
     for row in range(begin, end):
-        canvas[:] = background
-        first, past = direction_begin[row], direction_begin[row] + vertices[row]
+        first = direction_begin[row]
+        past = first + (vertices[row] + LANES - 1) // LANES * LANES
+        tone = ink_tone(finish, row)
+        finish.canvas[:] = tone[background]
         _draw_image(
             address[row], vertices[row], strokes[row], start[row], gain[row], offset[row], uint32(gray_levels),
-            cos_T[first:past], sin_T[first:past], places[row], canvas, side,
-            words_4V, position_2V, pixel_2V,
+            cos_T[first:past], sin_T[first:past], places[row], finish.canvas, finish.side, tone, work,
         )  # fmt: skip
-        finish(canvas, factor, tones[row], sums_W, images[row])
+        finish_image(finish, row, finish.images[row, 0])
 
 
 def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
@@ -92,12 +125,10 @@ def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # ty
     places = places.astype(np.float32)
 
     def draw(begin: int, end: int) -> None:
-        side, most = frame.drawn, int(table.vertices[begin:end].max(initial=1))
         _draw_rows(
             begin, end, table.address, table.vertices, table.strokes, table.start, table.gain, table.offset,
-            table.gray_levels, table.background, cos_T, sin_T, direction_begin, places, frame.tones, frame.factor,
-            np.empty(side * side, np.uint8), np.empty((4, most), np.uint32), np.empty((2, most), np.float32),
-            np.empty((2, most), np.int32), np.empty(side, np.uint32), images,
+            table.gray_levels, np.uint8(table.background), cos_T, sin_T, direction_begin, places,
+            _work(int(table.vertices[begin:end].max(initial=1))), finishing(frame, images),
         )  # fmt: skip
 
     return draw
