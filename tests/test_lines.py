@@ -25,10 +25,10 @@ def our_polygon(side: int, points: list[tuple[float, float]]) -> np.ndarray:
     closed = np.array(points + points[:1] * (lanes + 1 - len(points)))
     x_V, y_V = np.trunc(closed).astype(np.int32).T.copy()
     segments_PV = np.empty((PLANES, lanes), np.int32)
-    canvas = np.full(side * side, 255, np.uint8)
+    canvas = np.full(side * side + 1, 255, np.uint8)
     prepare_segments(x_V, y_V, side, segments_PV)
     draw_segments(canvas, side, x_V, y_V, len(points), segments_PV, np.uint8(GRAY))
-    return canvas.reshape(side, side)
+    return canvas[:-1].reshape(side, side)
 
 
 near = st.floats(-20, 60, width=32)

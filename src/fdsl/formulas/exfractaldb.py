@@ -134,13 +134,13 @@ def _searched(seed: int, classes: int, least_variance: float) -> Systems:
         maps, count = candidates(seed, stream, numbers, PARTS)
         begins = thresholds(_determinants(maps), count)
         orbits = affine3d.new_orbits(POINTS)
-        centre_3, variance_3 = np.empty(3), np.empty(3)
+        centre_3 = np.empty(3)
         good = np.zeros(len(numbers), np.bool_)
         for row, number in enumerate(numbers):
             address = np.array([seed, stream_word(stream), number, SEARCH], np.uint32)
             affine3d.trace(address, maps[row].astype(np.float32), begins[row], orbits)
-            scale = affine3d.normalisation(orbits, POINTS, centre_3, variance_3)
-            good[row] = scale > 0 and variance_3.min() > least_variance
+            scale = affine3d.normalisation(orbits, POINTS, centre_3)
+            good[row] = scale > 0 and affine3d.least_variance(orbits, POINTS, scale, centre_3) > least_variance
         return good
 
     definition = {

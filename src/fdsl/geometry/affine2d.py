@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, njit, uint64
+from numba import float32, int32, njit, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.geometry.lockstep import LANES, advance_lanes
@@ -19,9 +19,10 @@ from fdsl.geometry.maps import (
     Halves,
     choose,
     draw_halves,
+    extent,
     new_halves,
-    step_choices,
     steps_for,
+    widen,
 )
 
 ORBITS = 128
@@ -76,11 +77,8 @@ class Orbits(NamedTuple):
     highs_2R: NDArray[np.float32]
     random: Halves
     choice: Halves
-    high_R: NDArray[np.uint32]
-    table_x: NDArray[np.float32]
-    """a, b and e of the maps, [3, MAX_MAPS]."""
-    table_y: NDArray[np.float32]
-    """c, d and f."""
+    tables: NDArray[np.float32]
+    """Coefficients a b e and c d f of the maps, [2, 3, MAX_MAPS]."""
 
 
 def new_orbits(points: int) -> Orbits:
@@ -89,35 +87,24 @@ def new_orbits(points: int) -> Orbits:
     return Orbits(
         np.zeros(shape, np.float32), np.zeros(shape, np.float32),
         np.empty((2, ORBITS), np.float32), np.empty((2, ORBITS), np.float32),
-        new_halves(ORBITS), new_halves(ORBITS), np.empty(ORBITS, np.uint32),
-        np.empty((3, MAX_MAPS), np.float32), np.empty((3, MAX_MAPS), np.float32),
+        new_halves(ORBITS), new_halves(ORBITS),
+        np.empty((2, 3, MAX_MAPS), np.float32),
     )  # fmt: skip
 
 
-@njit
-def _advance(table, choice_R, x_R, y_R, new_R):  # type: ignore[no-untyped-def]
+@njit(inline="always", _nrt=False)
+def _advance(tables, choice_R, shift, x_R, y_R, new_x_R, new_y_R):  # type: ignore[no-untyped-def]
     for first in range(uint64(0), uint64(ORBITS), uint64(LANES)):
-        advance_lanes(table, choice_R, (x_R, y_R), new_R, first)
+        advance_lanes(tables, choice_R, shift, (x_R, y_R), (new_x_R, new_y_R), first)
 
 
-@njit
-def _widen(values_SR, first, past, low_R, high_R):  # type: ignore[no-untyped-def]
-    """Let least and greatest values take in rows first..past-1. Orbit by orbit, so that the loop vectorises."""
-    for s in range(first, past):
-        value_R = values_SR[s]
-        for orbit in range(uint64(ORBITS)):
-            value = value_R[orbit]
-            low_R[orbit] = value if value < low_R[orbit] else low_R[orbit]
-            high_R[orbit] = value if value > high_R[orbit] else high_R[orbit]
-
-
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
     """Run all orbits of one image, and keep how far the drawn points of each reach."""
-    x_SR, y_SR, table_x, table_y = orbits.x_SR, orbits.y_SR, orbits.table_x, orbits.table_y
+    x_SR, y_SR, tables = orbits.x_SR, orbits.y_SR, orbits.tables
     for m in range(MAX_MAPS):
-        table_x[0, m], table_x[1, m], table_x[2, m] = maps[m, 0], maps[m, 1], maps[m, 4]
-        table_y[0, m], table_y[1, m], table_y[2, m] = maps[m, 2], maps[m, 3], maps[m, 5]
+        tables[0, 0, m], tables[0, 1, m], tables[0, 2, m] = maps[m, 0], maps[m, 1], maps[m, 4]
+        tables[1, 0, m], tables[1, 1, m], tables[1, 2, m] = maps[m, 2], maps[m, 3], maps[m, 5]
     _reset(orbits)
     steps = len(x_SR) - 1
     for begin in range(0, steps, GROUP):
@@ -125,37 +112,27 @@ def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
         choose(orbits.random.halves, begins, orbits.choice.halves)
         end = min(begin + GROUP, steps)
         for step in range(begin, end):
-            choice_R = step_choices(orbits.choice.words_4R, step, orbits.high_R)
-            _advance(table_x, choice_R, x_SR[step], y_SR[step], x_SR[step + 1])
-            _advance(table_y, choice_R, x_SR[step], y_SR[step], y_SR[step + 1])
-        if begin >= BURN_IN:  # whole groups, and while they are in the nearest cache
-            _widen(x_SR, begin + 1, end + 1, orbits.lows_2R[0], orbits.highs_2R[0])
-            _widen(y_SR, begin + 1, end + 1, orbits.lows_2R[1], orbits.highs_2R[1])
+            choice_R, shift = orbits.choice.words_4R[(step % GROUP) >> 1], uint32(16 * (step % 2))
+            _advance(tables, choice_R, shift, x_SR[step], y_SR[step], x_SR[step + 1], y_SR[step + 1])
+        if begin >= BURN_IN:  # now, while they are in the nearest cache
+            widen(x_SR, begin + 1, end - begin, orbits.lows_2R[0], orbits.highs_2R[0])
+            widen(y_SR, begin + 1, end - begin, orbits.lows_2R[1], orbits.highs_2R[1])
 
 
-@njit
+@njit(_nrt=False)
 def _reset(orbits):  # type: ignore[no-untyped-def]
     orbits.lows_2R[:] = float32(np.inf)
     orbits.highs_2R[:] = float32(-np.inf)
 
 
-@njit
-def _extent(low_R, high_R):  # type: ignore[no-untyped-def]
-    low, high = low_R[0], high_R[0]
-    for orbit in range(1, ORBITS):
-        low = min(low, low_R[orbit])
-        high = max(high, high_R[orbit])
-    return low, high
-
-
-@njit
+@njit(_nrt=False)
 def _extents(orbits):  # type: ignore[no-untyped-def]
-    low_x, high_x = _extent(orbits.lows_2R[0], orbits.highs_2R[0])
-    low_y, high_y = _extent(orbits.lows_2R[1], orbits.highs_2R[1])
+    low_x, high_x = extent(orbits.lows_2R[0], orbits.highs_2R[0])
+    low_y, high_y = extent(orbits.lows_2R[1], orbits.highs_2R[1])
     return low_x, high_x, low_y, high_y
 
 
-@njit
+@njit(_nrt=False)
 def _first_diverged(x_SR, y_SR, first):  # type: ignore[no-untyped-def]
     for s in range(first, len(x_SR)):
         for orbit in range(ORBITS):
@@ -164,7 +141,7 @@ def _first_diverged(x_SR, y_SR, first):  # type: ignore[no-untyped-def]
     return len(x_SR)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def bounds(orbits):  # type: ignore[no-untyped-def]
     """Return (rows end, least x, greatest x, least y, greatest y) of the drawn points.
 
@@ -175,13 +152,13 @@ def bounds(orbits):  # type: ignore[no-untyped-def]
     if not (low_x > -DIVERGED and high_x < DIVERGED and low_y > -DIVERGED and high_y < DIVERGED):
         last = max(first, _first_diverged(orbits.x_SR, orbits.y_SR, 0))
         _reset(orbits)
-        _widen(orbits.x_SR, first, last, orbits.lows_2R[0], orbits.highs_2R[0])
-        _widen(orbits.y_SR, first, last, orbits.lows_2R[1], orbits.highs_2R[1])
+        widen(orbits.x_SR, first, last - first, orbits.lows_2R[0], orbits.highs_2R[0])
+        widen(orbits.y_SR, first, last - first, orbits.lows_2R[1], orbits.highs_2R[1])
         low_x, high_x, low_y, high_y = _extents(orbits)
     return last, low_x, high_x, low_y, high_y
 
 
-@njit(inline="always")
+@njit(inline="always", _nrt=False)
 def fit(low, high, canvas, padding):  # type: ignore[no-untyped-def]
     """Return (scale, offset), float64, that take [low, high] to the canvas less its padding."""
     extent = np.float64(high) - np.float64(low)
@@ -189,7 +166,7 @@ def fit(low, high, canvas, padding):  # type: ignore[no-untyped-def]
     return scale, padding - scale * np.float64(low)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def fill(orbits, points, canvas, padding, hits):  # type: ignore[no-untyped-def]
     """Return the share of the canvas's pixels that the points hit. `hits` is uint8 [canvas * canvas], scratch."""
     last, low_x, high_x, low_y, high_y = bounds(orbits)

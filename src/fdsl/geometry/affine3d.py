@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, float64, njit, uint64
+from numba import float32, float64, njit, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.geometry.lockstep import LANES, advance_lanes
@@ -19,8 +19,8 @@ from fdsl.geometry.maps import (
     Halves,
     choose,
     draw_halves,
+    extent,
     new_halves,
-    step_choices,
     steps_for,
 )
 
@@ -66,33 +66,35 @@ class Orbits(NamedTuple):
 
     points_3SR: NDArray[np.float32]
     """Row s + 1 is where step s leads; row 0 is the origin."""
+    points_3P: NDArray[np.float32]
+    """The same memory, flat: drawn are the points from (BURN_IN + 1) * ORBITS on."""
     random: Halves
     choice: Halves
-    high_R: NDArray[np.uint32]
     tables: NDArray[np.float32]
     """Coefficients a coordinate, [3, 4, MAX_MAPS]: a matrix row's three, then the translation."""
-    lows_R: NDArray[np.float32]
-    highs_R: NDArray[np.float32]
-    sums_2R: NDArray[np.float64]
+    low_R: NDArray[np.float32]
+    high_R: NDArray[np.float32]
+    sum_R: NDArray[np.float64]
 
 
 def new_orbits(points: int) -> Orbits:
     """Return scratch for images of so many points."""
+    points_3SR = np.zeros((3, 1 + steps_for(points, ORBITS), ORBITS), np.float32)
     return Orbits(
-        np.zeros((3, 1 + steps_for(points, ORBITS), ORBITS), np.float32),
-        new_halves(ORBITS), new_halves(ORBITS), np.empty(ORBITS, np.uint32),
+        points_3SR, points_3SR.reshape(3, -1),
+        new_halves(ORBITS), new_halves(ORBITS),
         np.empty((3, 4, MAX_MAPS), np.float32), np.empty(ORBITS, np.float32), np.empty(ORBITS, np.float32),
-        np.empty((2, ORBITS), np.float64),
+        np.empty(ORBITS, np.float64),
     )  # fmt: skip
 
 
-@njit
-def _advance(table, choice_R, x_R, y_R, z_R, new_R):  # type: ignore[no-untyped-def]
+@njit(inline="always", _nrt=False)
+def _advance(tables, choice_R, shift, x_R, y_R, z_R, new_x_R, new_y_R, new_z_R):  # type: ignore[no-untyped-def]
     for first in range(uint64(0), uint64(ORBITS), uint64(LANES)):
-        advance_lanes(table, choice_R, (x_R, y_R, z_R), new_R, first)
+        advance_lanes(tables, choice_R, shift, (x_R, y_R, z_R), (new_x_R, new_y_R, new_z_R), first)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
     """Run all orbits of one image."""
     tables = orbits.tables
@@ -106,74 +108,99 @@ def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
         if step % GROUP == 0:
             draw_halves(address, MAP_CHOICE, step // GROUP, orbits.random.words_4R)
             choose(orbits.random.halves, begins, orbits.choice.halves)
-        choice_R = step_choices(orbits.choice.words_4R, step, orbits.high_R)
-        x_R, y_R, z_R = x_SR[step], y_SR[step], z_SR[step]
-        _advance(tables[0], choice_R, x_R, y_R, z_R, x_SR[step + 1])
-        _advance(tables[1], choice_R, x_R, y_R, z_R, y_SR[step + 1])
-        _advance(tables[2], choice_R, x_R, y_R, z_R, z_SR[step + 1])
+        choice_R, shift = orbits.choice.words_4R[(step % GROUP) >> 1], uint32(16 * (step % 2))
+        _advance(
+            tables, choice_R, shift, x_SR[step], y_SR[step], z_SR[step],
+            x_SR[step + 1], y_SR[step + 1], z_SR[step + 1],
+        )  # fmt: skip
 
 
-@njit
-def _gather(value_R, count, low_R, high_R, sum_R, square_R):  # type: ignore[no-untyped-def]
+@njit(inline="always", _nrt=False)
+def _gather(values_SR, s, rows, count, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
     for orbit in range(uint64(count)):
-        value = value_R[orbit]
-        low_R[orbit] = value if value < low_R[orbit] else low_R[orbit]
-        high_R[orbit] = value if value > high_R[orbit] else high_R[orbit]
-        wide = float64(value)
-        sum_R[orbit] += wide
-        square_R[orbit] += wide * wide
+        low, high, total = low_R[orbit], high_R[orbit], sum_R[orbit]
+        for k in range(rows):
+            value = values_SR[uint64(s) + uint64(k), orbit]
+            low = value if value < low else low
+            high = value if value > high else high
+            total += float64(value)
+        low_R[orbit], high_R[orbit], sum_R[orbit] = low, high, total
 
 
-@njit
-def _moments(values_SR, points, orbits):  # type: ignore[no-untyped-def]
-    """Return (least, greatest, sum, sum of squares) of the first `points` drawn values.
+@njit(_nrt=False)
+def _gather_group(values_SR, s, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
+    """Take in a group's rows: with their number known they stay in registers."""
+    _gather(values_SR, s, GROUP, ORBITS, low_R, high_R, sum_R)
+
+
+@njit(_nrt=False)
+def _gather_row(values_SR, s, count, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
+    _gather(values_SR, s, 1, count, low_R, high_R, sum_R)
+
+
+@njit(_nrt=False)
+def _extent_and_sum(values_SR, points, orbits):  # type: ignore[no-untyped-def]
+    """Return (least, greatest, sum) of the first `points` drawn values.
 
     Sums run in float64 along each orbit, then over the orbits in order: one order, one result, on every device.
     """
-    low_R, high_R, sum_R, square_R = orbits.lows_R, orbits.highs_R, orbits.sums_2R[0], orbits.sums_2R[1]
+    low_R, high_R, sum_R = orbits.low_R, orbits.high_R, orbits.sum_R
     low_R[:] = float32(np.inf)
     high_R[:] = float32(-np.inf)
-    orbits.sums_2R[:] = 0.0
-    whole = points // ORBITS
-    for s in range(BURN_IN + 1, BURN_IN + 1 + whole):
-        _gather(values_SR[s], ORBITS, low_R, high_R, sum_R, square_R)
-    if whole * ORBITS < points:
-        _gather(values_SR[BURN_IN + 1 + whole], points - whole * ORBITS, low_R, high_R, sum_R, square_R)
-    low, high, total, square = low_R[0], high_R[0], 0.0, 0.0
+    sum_R[:] = 0.0
+    s, left = BURN_IN + 1, points
+    while left >= GROUP * ORBITS:
+        _gather_group(values_SR, s, low_R, high_R, sum_R)
+        s, left = s + GROUP, left - GROUP * ORBITS
+    while left > 0:
+        _gather_row(values_SR, s, min(left, ORBITS), low_R, high_R, sum_R)
+        s, left = s + 1, left - ORBITS
+    low, high = extent(low_R, high_R)
+    total = 0.0
     for orbit in range(ORBITS):
-        low = min(low, low_R[orbit])
-        high = max(high, high_R[orbit])
         total += sum_R[orbit]
-        square += square_R[orbit]
-    return low, high, total, square
+    return low, high, total
 
 
-@njit(nogil=True, cache=True)
-def normalisation(orbits, points, centre_3, variance_3):  # type: ignore[no-untyped-def]
-    """Find the scale that takes the cloud's global extent to [-1, 1], its centroid, and the variance along each axis.
+@njit(nogil=True, cache=True, _nrt=False)
+def normalisation(orbits, points, centre_3):  # type: ignore[no-untyped-def]
+    """Find the scale that takes the cloud's global extent to [-1, 1], and its centroid.
 
     Returns:
         Scale, float64, to multiply `point - centre_3` with; 0 when an orbit diverged or the cloud is one point.
-        centre_3 (cloud units) and variance_3 (after scaling) are written, float64 [3].
+        centre_3 (cloud units) is written, float64 [3].
     """
     least, greatest = float32(np.inf), float32(-np.inf)
     for axis in range(3):
-        low, high, total, square = _moments(orbits.points_3SR[axis], points, orbits)
+        low, high, total = _extent_and_sum(orbits.points_3SR[axis], points, orbits)
         if not (low > -DIVERGED and high < DIVERGED):
             return 0.0
         least, greatest = min(least, low), max(greatest, high)
         centre_3[axis] = total / points
-        variance_3[axis] = square / points - centre_3[axis] * centre_3[axis]
-    extent = float64(greatest) - float64(least)
-    if extent <= 0.0:
-        return 0.0
-    scale = 2.0 / extent
+    reach = float64(greatest) - float64(least)
+    return 2.0 / reach if reach > 0.0 else 0.0
+
+
+@njit(nogil=True, cache=True, _nrt=False)
+def least_variance(orbits, points, scale, centre_3):  # type: ignore[no-untyped-def]
+    """Return the least variance of the normalised cloud along an axis."""
+    least = np.inf
     for axis in range(3):
-        variance_3[axis] *= scale * scale
-    return scale
+        values_P, first = orbits.points_3P[axis], (BURN_IN + 1) * ORBITS
+        orbits.sum_R[:] = 0.0
+        for begin in range(0, points, ORBITS):
+            for orbit in range(uint64(min(ORBITS, points - begin))):
+                value = float64(values_P[uint64(first + begin) + orbit])
+                orbits.sum_R[orbit] += value * value
+        square = 0.0
+        for orbit in range(ORBITS):
+            square += orbits.sum_R[orbit]
+        variance = square / points - centre_3[axis] * centre_3[axis]
+        least = min(least, variance * (scale * scale))
+    return least
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def camera_matrix(rotation, scale, centre_3, matrix_34):  # type: ignore[no-untyped-def]
     """Write the matrix from cloud units to (right, up, depth) before the camera, float32 [3, 4], rounded once."""
     for axis in range(3):
@@ -185,7 +212,7 @@ def camera_matrix(rotation, scale, centre_3, matrix_34):  # type: ignore[no-unty
         matrix_34[axis, 3] = float32(shift + (DISTANCE if axis == 2 else 0.0))
 
 
-@njit(inline="always")
+@njit(inline="always", _nrt=False)
 def camera_rows(matrix_34):  # type: ignore[no-untyped-def]
     """Return the camera matrix as three tuples: scalars stay in registers, and the loop over points vectorises."""
     return (
@@ -195,7 +222,7 @@ def camera_rows(matrix_34):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(inline="always")
+@njit(inline="always", _nrt=False)
 def project(rows, x, y, z):  # type: ignore[no-untyped-def]
     """Return (u, v, depth): place on the image plane in half-heights from its middle, y down, and depth.
 

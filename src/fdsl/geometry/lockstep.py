@@ -33,44 +33,54 @@ def _permuted(builder: Any, entries: Any, lanes: list[Any]) -> Any:
     return chosen
 
 
-@intrinsic
-def advance_lanes(_typing: Any, table: Any, choice: Any, source: Any, target: Any, at: Any) -> Any:
-    """Write one coordinate of LANES orbits after a step, from lane `at` on.
+def _maps(builder: Any, choice: Any, shift: Any) -> list[Any]:
+    """Return each lane's map, 0..7."""
+    zero = ir.Constant(_LANE, 0)
+    lowest = builder.insert_element(ir.Constant(_INTEGERS, ir.Undefined), shift, zero)
+    choice = builder.lshr(choice, builder.shuffle_vector(lowest, lowest, ir.Constant(_INTEGERS, [0] * LANES)))
+    # the mask also keeps LLVM from taking the load apart, lane by lane, before it sees a permutation
+    choice = builder.and_(choice, ir.Constant(_INTEGERS, [LANES - 1] * LANES))
+    return [builder.extract_element(choice, ir.Constant(_LANE, lane)) for lane in range(LANES)]
 
-    target[at + l] = sum over k of table[k, m] * source[k][at + l], then + table[K, m], where m = choice[at + l] mod 8;
-    the terms are added in order.
+
+@intrinsic
+def advance_lanes(
+    _typing: Any, tables: Any, choice: Any, shift: Any, source: Any, target: Any, at: Any
+) -> Any:
+    """Write where LANES orbits are after a step, from lane `at` on.
+
+    target[d][at + l] = sum over k of tables[d, k, m] * source[k][at + l], then + tables[d, D, m], where m = (choice[at + l]
+    >> shift) mod 8; the terms are added in order.
 
     Args:
-        table: float32 [K + 1, 8], C-contiguous: a coefficient a row, a map a column, the translation last.
-        choice: uint32 [R], C-contiguous; only the low three bits count.
-        source: tuple of K float32 [R], C-contiguous: the coordinates before the step.
-        target: float32 [R], C-contiguous.
+        tables: float32 [D, D + 1, 8], C-contiguous: coordinate, coefficient (the translation last), map.
+        choice: uint32 [R], C-contiguous.
+        shift: uint32.
+        source: tuple of D float32 [R], C-contiguous: the coordinates before the step.
+        target: tuple of D float32 [R], C-contiguous: those after it.
         at: uint64.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def data(kind: Any, value: Any) -> Any:
+        def data(argument: int, part: int | None = None) -> Any:
+            kind, value = signature.args[argument], arguments[argument]
+            if part is not None:
+                kind, value = kind[part], builder.extract_value(value, part)
             return context.make_array(kind)(context, builder, value).data
 
-        rows, maps, _, written, lane = arguments
-        maps = _load(builder, data(signature.args[1], maps), lane, _INTEGERS)
-        # the mask also keeps LLVM from taking the load apart, lane by lane, before it sees a permutation
-        maps = builder.and_(maps, ir.Constant(_INTEGERS, [LANES - 1] * LANES))
-        lanes = [builder.extract_element(maps, ir.Constant(_LANE, k)) for k in range(LANES)]
-        rows = data(signature.args[0], rows)
-
-        def coefficient(row: int) -> Any:
-            entries = _load(builder, rows, ir.Constant(_INDEX, row * LANES), _FLOATS)
-            return _permuted(builder, entries, lanes)
-
-        total = None
-        for row, kind in enumerate(signature.args[2]):
-            coordinate = _load(builder, data(kind, builder.extract_value(arguments[2], row)), lane, _FLOATS)
-            term = builder.fmul(coefficient(row), coordinate)
-            total = term if total is None else builder.fadd(total, term)
-        total = builder.fadd(total, coefficient(len(signature.args[2])))
-        place = builder.gep(data(signature.args[3], written), [lane])
-        builder.store(total, builder.bitcast(place, _FLOATS.as_pointer())).align = 4
+        lane, dimensions = arguments[5], len(signature.args[3])
+        lanes = _maps(builder, _load(builder, data(1), lane, _INTEGERS), arguments[2])
+        coordinates = [_load(builder, data(3, part), lane, _FLOATS) for part in range(dimensions)]
+        for axis in range(dimensions):
+            rows = [axis * (dimensions + 1) + part for part in range(dimensions + 1)]
+            entries = [_load(builder, data(0), ir.Constant(_INDEX, row * LANES), _FLOATS) for row in rows]
+            *factors, translation = [_permuted(builder, entry, lanes) for entry in entries]
+            terms = [builder.fmul(*pair) for pair in zip(factors, coordinates, strict=True)]
+            total = terms[0]
+            for term in [*terms[1:], translation]:
+                total = builder.fadd(total, term)
+            place = builder.gep(data(4, axis), [lane])
+            builder.store(total, builder.bitcast(place, _FLOATS.as_pointer())).align = 4
         return context.get_dummy_value()
 
-    return types.void(table, choice, source, target, at), generate
+    return types.void(tables, choice, shift, source, target, at), generate

@@ -19,6 +19,8 @@ from fdsl.random.scalar import philox_block
 
 MAX_MAPS = 8
 BURN_IN = 64
+VECTOR = 16
+"""Orbits a loop takes at a time: numbers of orbits are multiples of it."""
 GROUP = 8
 """Steps that one block of words serves: four words of two halves."""
 DIVERGED = np.float32(2.0**60)
@@ -61,19 +63,21 @@ def steps_for(points: int, orbits: int) -> int:
     return BURN_IN + -(-points // orbits)
 
 
-@njit
+@njit(_nrt=False)
 def draw_halves(address, purpose, group, words_4R):  # type: ignore[no-untyped-def]
     """Draw what all orbits need for the 8 steps of `group`: 16 bits a step, two steps a word. uint32 [4, R]."""
     a_R, b_R, c_R, d_R = words_4R[0], words_4R[1], words_4R[2], words_4R[3]
     orbits = words_4R.shape[1]
-    first = uint32(group * orbits)
-    for orbit in range(uint64(orbits)):
-        a_R[orbit], b_R[orbit], c_R[orbit], d_R[orbit] = philox_block(
-            address[2], address[3], uint32(purpose), uint32(first + uint32(orbit)), address[0], address[1]
-        )
+    counter = uint32(group * orbits)
+    for first in range(uint64(0), uint64(orbits), uint64(VECTOR)):
+        for lane in range(VECTOR):
+            orbit = first + uint64(lane)
+            a_R[orbit], b_R[orbit], c_R[orbit], d_R[orbit] = philox_block(
+                address[2], address[3], uint32(purpose), uint32(counter + uint32(orbit)), address[0], address[1]
+            )
 
 
-@njit
+@njit(_nrt=False)
 def choose(halves, begins, choices):  # type: ignore[no-untyped-def]
     """Write the map that each half falls to, uint16 as `halves`; begins is int32 [MAX_MAPS], ascending.
 
@@ -99,12 +103,32 @@ def choose(halves, begins, choices):  # type: ignore[no-untyped-def]
         choices[i] = choice
 
 
-@njit
-def step_choices(choice_4R, step, high_R):  # type: ignore[no-untyped-def]
-    """Return the choices of one step of the group, uint32 [R]; only their low three bits count."""
-    word_R = choice_4R[(step % GROUP) >> 1]
-    if step % 2 == 0:
-        return word_R
-    for orbit in range(uint64(len(high_R))):
-        high_R[orbit] = word_R[orbit] >> uint32(16)
-    return high_R
+@njit(_nrt=False)
+def widen(values_SR, s, rows, low_R, high_R):  # type: ignore[no-untyped-def]
+    """Let each orbit's least and greatest value take in so many rows from row s on. What is no number changes nothing."""
+    if rows == GROUP:
+        _widen(values_SR, s, GROUP, low_R, high_R)  # a number known in advance stays in registers: four times faster
+    else:
+        for k in range(rows):
+            _widen(values_SR, s + k, 1, low_R, high_R)
+
+
+@njit(inline="always", _nrt=False)
+def _widen(values_SR, s, rows, low_R, high_R):  # type: ignore[no-untyped-def]
+    for orbit in range(uint64(len(low_R))):
+        low, high = low_R[orbit], high_R[orbit]
+        for k in range(rows):
+            value = values_SR[uint64(s) + uint64(k), orbit]
+            low = value if value < low else low
+            high = value if value > high else high
+        low_R[orbit], high_R[orbit] = low, high
+
+
+@njit(_nrt=False)
+def extent(low_R, high_R):  # type: ignore[no-untyped-def]
+    """Return the least and the greatest value of all orbits."""
+    low, high = low_R[0], high_R[0]
+    for orbit in range(1, len(low_R)):
+        low = min(low, low_R[orbit])
+        high = max(high, high_R[orbit])
+    return low, high

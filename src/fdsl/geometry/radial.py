@@ -56,7 +56,6 @@ class RadialStrokes:
         return len(self.vertices)
 
 
-@lru_cache(maxsize=2048)
 def directions(vertices: int) -> NDArray[np.float32]:
     """Return cos and sin of the vertices' angles 2 pi i / V, float32 [2, V], rounded once from float64."""
     angles = np.arange(vertices) * (2 * np.pi / vertices)
@@ -70,9 +69,14 @@ def direction_table(vertices: NDArray[np.int32]) -> tuple[NDArray[np.float32], N
         float32 [2, sum of padded V], and int64 [N].
     """
     kinds, row_kind = np.unique(vertices, return_inverse=True)
-    padded = [np.pad(directions(int(v)), ((0, 0), (0, lanes_for(int(v)) - int(v)))) for v in kinds]
-    begins = np.concatenate([[0], np.cumsum([part.shape[1] for part in padded])[:-1]]).astype(np.int64)
-    return np.ascontiguousarray(np.concatenate(padded, axis=1)), begins[row_kind]
+    parts = [_padded_directions(int(v)) for v in kinds]
+    begins = np.concatenate([[0], np.cumsum([part.shape[1] for part in parts])[:-1]]).astype(np.int64)
+    return np.concatenate(parts, axis=1), begins[row_kind]
+
+
+@lru_cache(maxsize=2048)
+def _padded_directions(vertices: int) -> NDArray[np.float32]:
+    return np.pad(directions(vertices), ((0, 0), (0, lanes_for(vertices) - vertices)))
 
 
 def lanes_for(vertices: int) -> int:
@@ -80,14 +84,14 @@ def lanes_for(vertices: int) -> int:
     return -(-vertices // LANES) * LANES
 
 
-@njit(inline="always")
+@njit(inline="always", _nrt=False)
 def gradient(bits):  # type: ignore[no-untyped-def]
     """Return the lattice gradient of the `noise` library (1.2.2) for 4 hash bits: -1 if bit 3 is set, else 1..8."""
     low = int32(bits & uint32(15))
     return float32(-1.0) if low >= int32(8) else float32(low + int32(1))
 
 
-@njit(inline="always")
+@njit(inline="always", _nrt=False)
 def perlin_1d(word):  # type: ignore[no-untyped-def]
     """Return 1-D Perlin noise at a uniform place, from one uint32: 24 bits of place, two gradients of 4 bits."""
     u = float32(int32(word >> uint32(8))) * float32(2.0**-24)
@@ -97,14 +101,14 @@ def perlin_1d(word):  # type: ignore[no-untyped-def]
     return float32(0.4) * (left + fade * (right - left))
 
 
-@njit(inline="always")
+@njit(inline="always", _nrt=False)
 def noise_block(address, stroke, vertex, vertices):  # type: ignore[no-untyped-def]
     """Return the four words that move `vertex` in strokes `stroke` (even; words 0, 1) and `stroke + 1` (2, 3)."""
     i = uint32(uint32(stroke >> 1) * uint32(vertices) + uint32(vertex))
     return philox_block(address[2], address[3], uint32(STROKE_NOISE), i, address[0], address[1])
 
 
-@njit(inline="always")
+@njit(inline="always", _nrt=False)
 def stroke_gray(address, stroke, gray_levels):  # type: ignore[no-untyped-def]
     """Return the gray of `stroke`, 0..255."""
     a, b, c, d = philox_block(
@@ -115,13 +119,13 @@ def stroke_gray(address, stroke, gray_levels):  # type: ignore[no-untyped-def]
     return min((np.uint64(word) * np.uint64(gray_levels)) >> np.uint64(32), np.uint64(255))
 
 
-@njit(inline="always")
+@njit(inline="always", _nrt=False)
 def moved(position, direction, word, gain, offset):  # type: ignore[no-untyped-def]
     """Return one coordinate of a vertex after the stroke whose noise word this is."""
     return position - direction * (gain * perlin_1d(word) + offset)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def trace(address, vertices, start, gain, offset, direction_2V, strokes, points_LV2):  # type: ignore[no-untyped-def]
     """Write the vertices of every stroke of one image, about the centre, float32 [L, V, 2]."""
     for vertex in range(vertices):
@@ -136,7 +140,7 @@ def trace(address, vertices, start, gain, offset, direction_2V, strokes, points_
             points_LV2[stroke, vertex, 1] = y
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def _grays(address, gray_levels, grays_L):  # type: ignore[no-untyped-def]
     for stroke in range(len(grays_L)):
         grays_L[stroke] = stroke_gray(address, stroke, gray_levels)

@@ -12,7 +12,7 @@ from fdsl.geometry import affine2d as geometry
 from fdsl.geometry.affine2d import ORBITS, AffineMaps2D, Orbits
 from fdsl.geometry.maps import BURN_IN, GROUP, Halves, draw_halves, new_halves
 from fdsl.random.purpose import Purpose
-from fdsl.render.cpu.finish import finish_image, finishing, ink_tone
+from fdsl.render.cpu.finish import finish_image, finishing, set_ink_tone
 from fdsl.render.cpu.points import (
     colour_line,
     covering_line,
@@ -49,22 +49,20 @@ def palette() -> NDArray[np.uint8]:
     return np.rint(255 * np.clip(turned, 0, 1)).astype(np.uint8)
 
 
-@njit
-def _placement(bounds, canvas, padding, flip, place):  # type: ignore[no-untyped-def]
-    """Return float32 [2, 3] from attractor to pixels: fit to the canvas, flip, then the frame."""
+@njit(_nrt=False)
+def _set_placement(bounds, canvas, padding, flip, place, matrix):  # type: ignore[no-untyped-def]
+    """Write float32 [2, 3] from attractor to pixels: fit to the canvas, flip, then the frame."""
     scale_x, offset_x = geometry.fit(bounds[1], bounds[2], canvas, padding)
     scale_y, offset_y = geometry.fit(bounds[3], bounds[4], canvas, padding)
     if flip & 1:
         scale_x, offset_x = -scale_x, canvas - offset_x
     if not flip & 2:  # the published images have y upward
         scale_y, offset_y = -scale_y, canvas - offset_y
-    matrix = np.empty((2, 3), np.float32)
     for axis in range(2):
         a, b, c = place[axis, 0], place[axis, 1], place[axis, 2]
         matrix[axis, 0] = float32(a * scale_x)
         matrix[axis, 1] = float32(b * scale_y)
         matrix[axis, 2] = float32(a * offset_x + b * offset_y + c)
-    return matrix
 
 
 class Work(NamedTuple):
@@ -78,6 +76,9 @@ class Work(NamedTuple):
     marks: NDArray[np.uint32]
     merged: NDArray[np.uint16]
     top_W: NDArray[np.uint32]
+    place_23: NDArray[np.float32]
+    hue_C: NDArray[np.uint8]
+    """One channel of the palette, toned."""
 
 
 def _work(points: int, ink: int, side: int) -> Work:
@@ -85,19 +86,19 @@ def _work(points: int, ink: int, side: int) -> Work:
     return Work(
         geometry.new_orbits(points), new_halves(ORBITS), np.empty((4, 2 * ORBITS), np.uint16), np.empty(ORBITS, np.int32),
         np.empty(cells if ink in (NUMBER, COVER) else 0, np.uint32), np.empty(cells if ink == MERGE else 0, np.uint16),
-        np.empty(side, np.uint32),
+        np.empty(side, np.uint32), np.empty((2, 3), np.float32), np.empty(HUES, np.uint8),
     )  # fmt: skip
 
 
-@njit
-def _mark(address, work, last, points, ink, place, side, canvas, value):  # type: ignore[no-untyped-def]
+@njit(_nrt=False)
+def _mark(address, work, last, points, ink, side, canvas, value):  # type: ignore[no-untyped-def]
     """Leave the ink of every drawn point."""
     x_SR, y_SR = work.orbits.x_SR, work.orbits.y_SR
     left = min(points, (last - BURN_IN - 1) * ORBITS)
     for begin in range(0, left, ORBITS):
         step, count = begin // ORBITS, min(ORBITS, left - begin)
         s = BURN_IN + 1 + step
-        find_cells(x_SR[s], y_SR[s], place, side, 0 if ink == POINT else 1, work.cell_R)
+        find_cells(x_SR[s], y_SR[s], work.place_23, side, 0 if ink == POINT else 1, work.cell_R)
         if ink >= COVER and step % GROUP == 0:
             draw_halves(address, PATCH_PATTERN, step // GROUP, work.random.words_4R)
             find_patches(work.random.halves, work.patch_4R.reshape(-1))
@@ -112,7 +113,7 @@ def _mark(address, work, last, points, ink, place, side, canvas, value):  # type
             put_merging(work.merged, work.cell_R, count, patch_R, odd)
 
 
-@njit
+@njit(_nrt=False)
 def _to_gray(work, ink, side, canvas, value, empty):  # type: ignore[no-untyped-def]
     pitch = side + 2
     for line in range(side):
@@ -124,44 +125,47 @@ def _to_gray(work, ink, side, canvas, value, empty):  # type: ignore[no-untyped-
             gray_line(work.top_W, value, empty, gray_W)
 
 
-@njit
-def _to_colour(work, ink, side, canvas, colour_C, empty):  # type: ignore[no-untyped-def]
+@njit(_nrt=False)
+def _to_colour(work, ink, side, canvas, colour_C, tone):  # type: ignore[no-untyped-def]
     pitch = side + 2
+    for hue in range(HUES):
+        work.hue_C[hue] = tone[colour_C[hue]]
     for line in range(side):
         if ink == NUMBER:
             number_line(work.marks, pitch, line, work.top_W)
         else:
             covering_line(work.marks, pitch, line, work.top_W)
-        colour_line(work.top_W, colour_C, empty, canvas[line * side : (line + 1) * side])
+        colour_line(work.top_W, work.hue_C, tone[0], canvas[line * side : (line + 1) * side])
 
 
-@njit
-def _draw_image(address, work, points, ink, value, colours, place, finish, row, bounds):  # type: ignore[no-untyped-def]
-    side, canvas, tone = finish.side, finish.canvas, ink_tone(finish, row)
+@njit(_nrt=False)
+def _draw_image(address, work, points, ink, value, colours, finish, row, bounds):  # type: ignore[no-untyped-def]
+    set_ink_tone(finish, row)
+    side, canvas, tone = finish.side, finish.canvas, finish.ink_tone
     work.marks[:] = 0
     work.merged[:] = 0
     if ink == POINT:
         canvas[:] = tone[0]
-    _mark(address, work, bounds[0], points, ink, place, side, canvas, tone[value])
+    _mark(address, work, bounds[0], points, ink, side, canvas, tone[value])
     if len(colours) == 0:
         if ink != POINT:
             _to_gray(work, ink, side, canvas, tone[value], tone[0])
-        finish_image(finish, row, finish.images[row, 0])
+        finish_image(finish, row, 0)
     else:
         for channel in range(3):
-            _to_colour(work, ink, side, canvas, tone[colours[channel]], tone[0])
-            finish_image(finish, row, finish.images[row, channel])
+            _to_colour(work, ink, side, canvas, colours[channel], tone)
+            finish_image(finish, row, channel)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def _draw_rows(
     begin, end, address, maps, begins, flips, points, ink, value, colours, canvas, padding, places, work, finish
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for row in range(begin, end):
         geometry.trace(address[row], maps[row], begins[row], work.orbits)
         bounds = geometry.bounds(work.orbits)
-        place = _placement(bounds, canvas, padding, flips[row], places[row])
-        _draw_image(address[row], work, points, ink, value, colours, place, finish, row, bounds)
+        _set_placement(bounds, canvas, padding, flips[row], places[row], work.place_23)
+        _draw_image(address[row], work, points, ink, value, colours, finish, row, bounds)
 
 
 def drawer(table: AffineMaps2D, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from fdsl.geometry import affine3d as geometry
 from fdsl.geometry.affine3d import FAR, NEAR, ORBITS, AffineMaps3D, Orbits
 from fdsl.geometry.maps import BURN_IN
-from fdsl.render.cpu.finish import finish_image, finishing, ink_tone
+from fdsl.render.cpu.finish import finish_image, finishing, set_ink_tone
 from fdsl.render.cpu.points import put_value
 from fdsl.render.frame import Frame
+
+CHUNK = 1024
+"""Points whose pixels are found before they are drawn; a row of orbits would be too short to vectorise well."""
 
 
 class Work(NamedTuple):
@@ -21,54 +24,55 @@ class Work(NamedTuple):
 
     orbits: Orbits
     centre_3: NDArray[np.float64]
-    variance_3: NDArray[np.float64]
     matrix_34: NDArray[np.float32]
-    cell_R: NDArray[np.int32]
+    cell_P: NDArray[np.int32]
+    """Of CHUNK points."""
 
 
 def _work(points: int) -> Work:
     orbits, matrix_34 = geometry.new_orbits(points), np.empty((3, 4), np.float32)
-    return Work(orbits, np.empty(3), np.empty(3), matrix_34, np.empty(ORBITS, np.int32))
+    return Work(orbits, np.empty(3), matrix_34, np.empty(CHUNK, np.int32))
 
 
-@njit(error_model="numpy")  # Python's would test every division for zero, one by one
-def _cells(x_R, y_R, z_R, matrix_34, place, side, cell_R):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", _nrt=False)  # Python's would test every division for zero, one by one
+def _cells(x_P, y_P, z_P, matrix_34, place, side, cell_P):  # type: ignore[no-untyped-def]
     """Write each point's pixel, or the cell past the canvas for one that is clipped."""
     rows = geometry.camera_rows(matrix_34)
     a, b, c = place[0, 0], place[0, 1], place[0, 2]
     d, e, f = place[1, 0], place[1, 1], place[1, 2]
     end, outside = float32(side), int32(side * side)
-    for orbit in range(uint64(ORBITS)):
-        u, v, depth = geometry.project(rows, x_R[orbit], y_R[orbit], z_R[orbit])
+    for p in range(uint64(len(x_P))):
+        u, v, depth = geometry.project(rows, x_P[p], y_P[p], z_P[p])
         x, y = a * u + b * v + c, d * u + e * v + f
         seen = (depth >= float32(NEAR)) & (depth <= float32(FAR))
         inside = seen & (x >= float32(0.0)) & (x < end) & (y >= float32(0.0)) & (y < end)
-        cell_R[orbit] = int32(int32(int32(y) * int32(side)) + int32(x)) if inside else outside
+        cell_P[p] = int32(int32(int32(y) * int32(side)) + int32(x)) if inside else outside
 
 
-@njit
+@njit(_nrt=False)
 def _draw_points(work, points, value, place, side, canvas):  # type: ignore[no-untyped-def]
-    x_SR, y_SR, z_SR = work.orbits.points_3SR[0], work.orbits.points_3SR[1], work.orbits.points_3SR[2]
-    s = BURN_IN + 1
-    for begin in range(0, points, ORBITS):
-        _cells(x_SR[s], y_SR[s], z_SR[s], work.matrix_34, place, side, work.cell_R)
-        put_value(canvas, work.cell_R, min(ORBITS, points - begin), value)
-        s += 1
+    clouds, cell_P = work.orbits.points_3P, work.cell_P
+    first = (BURN_IN + 1) * ORBITS
+    for begin in range(first, first + points, CHUNK):
+        end = min(begin + CHUNK, first + points)
+        _cells(clouds[0, begin:end], clouds[1, begin:end], clouds[2, begin:end], work.matrix_34, place, side, cell_P)
+        put_value(canvas, cell_P, end - begin, value)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def _draw_rows(
     begin, end, address, maps, begins, rotation, points, value, places, work, finish
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for row in range(begin, end):
         geometry.trace(address[row], maps[row], begins[row], work.orbits)
-        scale = geometry.normalisation(work.orbits, points, work.centre_3, work.variance_3)
-        tone = ink_tone(finish, row)
+        scale = geometry.normalisation(work.orbits, points, work.centre_3)
+        set_ink_tone(finish, row)
+        tone = finish.ink_tone
         finish.canvas[:] = tone[0]
         if scale > 0.0:  # a system that diverges has no attractor to show
             geometry.camera_matrix(rotation[row], scale, work.centre_3, work.matrix_34)
             _draw_points(work, points, tone[value], places[row], finish.side, finish.canvas)
-        finish_image(finish, row, finish.images[row, 0])
+        finish_image(finish, row, 0)
 
 
 def drawer(table: AffineMaps3D, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]

@@ -13,7 +13,7 @@ from numba import float32, int32, njit, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.geometry.radial import LANES, RadialStrokes, direction_table, lanes_for, moved, noise_block, stroke_gray
-from fdsl.render.cpu.finish import finish_image, finishing, ink_tone
+from fdsl.render.cpu.finish import finish_image, finishing, set_ink_tone
 from fdsl.render.cpu.segments import PLANES, draw_segments, prepare_segments
 from fdsl.render.frame import Frame
 
@@ -29,16 +29,19 @@ class Work(NamedTuple):
     pixel_x_V: NDArray[np.int32]
     pixel_y_V: NDArray[np.int32]
     segments_PV: NDArray[np.int32]
+    gray_L: NDArray[np.uint8]
+    """Rounded up to whole LANES."""
 
 
-def _work(vertices: int) -> Work:
+def _work(vertices: int, strokes: int) -> Work:
     lanes = lanes_for(vertices)
     position, pixel = np.empty((2, lanes), np.float32), np.empty((2, lanes + 1), np.int32)
     words, segments = np.empty((4, lanes), np.uint32), np.empty((PLANES, lanes), np.int32)
-    return Work(words, position[0], position[1], pixel[0], pixel[1], segments)
+    grays = np.empty(lanes_for(strokes), np.uint8)
+    return Work(words, position[0], position[1], pixel[0], pixel[1], segments, grays)
 
 
-@njit
+@njit(_nrt=False)
 def _draw_words(address, stroke, vertices, words_4V):  # type: ignore[no-untyped-def]
     a_V, b_V, c_V, d_V = words_4V[0], words_4V[1], words_4V[2], words_4V[3]
     for first in range(uint64(0), uint64(vertices), uint64(LANES)):
@@ -48,7 +51,15 @@ def _draw_words(address, stroke, vertices, words_4V):  # type: ignore[no-untyped
             a_V[vertex], b_V[vertex], c_V[vertex], d_V[vertex] = a, b, c, d
 
 
-@njit
+@njit(_nrt=False)
+def _draw_grays(address, strokes, gray_levels, tone, gray_L):  # type: ignore[no-untyped-def]
+    for first in range(uint64(0), uint64(strokes), uint64(LANES)):
+        for lane in range(LANES):
+            stroke = first + uint64(lane)
+            gray_L[stroke] = tone[stroke_gray(address, stroke, gray_levels)]
+
+
+@njit(_nrt=False)
 def _move(position_V, direction_V, words_V, gain, offset, vertices):  # type: ignore[no-untyped-def]
     for first in range(uint64(0), uint64(vertices), uint64(LANES)):
         for lane in range(LANES):
@@ -56,13 +67,13 @@ def _move(position_V, direction_V, words_V, gain, offset, vertices):  # type: ig
             position_V[vertex] = moved(position_V[vertex], direction_V[vertex], words_V[vertex], gain, offset)
 
 
-@njit(inline="always")
+@njit(inline="always", _nrt=False)
 def _pixel(a, x, b, y, c):  # type: ignore[no-untyped-def]
     """Truncate toward zero, after a clamp that no allowed view reaches, because a huge float has no integer."""
     return int32(min(max(a * x + b * y + c, -FAR), FAR))
 
 
-@njit
+@njit(_nrt=False)
 def _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices):  # type: ignore[no-untyped-def]
     """Write every vertex's pixel, and close the polygon: what lies past the last vertex is the first."""
     a, b, c = place[0, 0], place[0, 1], place[0, 2]
@@ -76,7 +87,7 @@ def _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices):  # type: ignore[no-
         pixel_x_V[vertex], pixel_y_V[vertex] = pixel_x_V[0], pixel_y_V[0]
 
 
-@njit
+@njit(_nrt=False)
 def _draw_image(
     address, vertices, strokes, start, gain, offset, gray_levels, cos_V, sin_V, place, canvas, side, tone, work
 ):  # type: ignore[no-untyped-def]  # fmt: skip
@@ -85,6 +96,7 @@ def _draw_image(
     for vertex in range(lanes):
         x_V[vertex] = cos_V[vertex] * start[0]
         y_V[vertex] = sin_V[vertex] * start[1]
+    _draw_grays(address, strokes, gray_levels, tone, work.gray_L)
     closed_x_V, closed_y_V = pixel_x_V[: lanes + 1], pixel_y_V[: lanes + 1]
     for stroke in range(strokes):
         if stroke % 2 == 0:
@@ -94,11 +106,10 @@ def _draw_image(
         _move(y_V, sin_V, work.words_4V[word + 1], gain, offset, vertices)
         _place(x_V, y_V, place, closed_x_V, closed_y_V, vertices)
         prepare_segments(closed_x_V, closed_y_V, side, work.segments_PV)
-        gray = tone[stroke_gray(address, stroke, gray_levels)]
-        draw_segments(canvas, side, closed_x_V, closed_y_V, vertices, work.segments_PV, gray)
+        draw_segments(canvas, side, closed_x_V, closed_y_V, vertices, work.segments_PV, work.gray_L[stroke])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def _draw_rows(
     begin, end, address, vertices, strokes, start, gain, offset, gray_levels, background, cos_T, sin_T, direction_begin,
     places, work, finish,
@@ -106,13 +117,14 @@ def _draw_rows(
     for row in range(begin, end):
         first = direction_begin[row]
         past = first + (vertices[row] + LANES - 1) // LANES * LANES
-        tone = ink_tone(finish, row)
+        set_ink_tone(finish, row)
+        tone = finish.ink_tone
         finish.canvas[:] = tone[background]
         _draw_image(
             address[row], vertices[row], strokes[row], start[row], gain[row], offset[row], uint32(gray_levels),
             cos_T[first:past], sin_T[first:past], places[row], finish.canvas, finish.side, tone, work,
         )  # fmt: skip
-        finish_image(finish, row, finish.images[row, 0])
+        finish_image(finish, row, 0)
 
 
 def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
@@ -128,7 +140,8 @@ def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # ty
         _draw_rows(
             begin, end, table.address, table.vertices, table.strokes, table.start, table.gain, table.offset,
             table.gray_levels, np.uint8(table.background), cos_T, sin_T, direction_begin, places,
-            _work(int(table.vertices[begin:end].max(initial=1))), finishing(frame, images),
+            _work(int(table.vertices[begin:end].max(initial=1)), int(table.strokes[begin:end].max(initial=1))),
+            finishing(frame, images),
         )  # fmt: skip
 
     return draw
