@@ -41,9 +41,9 @@ def table_of(maps, probability, **fields) -> AffineMaps2D:
 
 def orbit(table: AffineMaps2D) -> tuple[np.ndarray, np.ndarray]:
     """All drawn points in order, float32 [P] each."""
-    x_SR, y_SR, words_4R = affine2d.scratch(table.points)
-    affine2d.trace(table.address[0], table.maps[0], table.begins[0], x_SR, y_SR, words_4R)
-    return tuple(values[BURN_IN + 1 :].ravel()[: table.points] for values in (x_SR, y_SR))
+    orbits = affine2d.new_orbits(table.points)
+    affine2d.trace(table.address[0], table.maps[0], table.begins[0], orbits)
+    return tuple(values[BURN_IN + 1 :].ravel()[: table.points] for values in (orbits.x_SR, orbits.y_SR))
 
 
 def slow_chaos_game(maps, probability, count: int) -> np.ndarray:
@@ -229,15 +229,20 @@ def test_plane_candidates_are_accepted_by_fill(monkeypatch, tmp_path):
     assert ((fill >= 0.2) == accepted)[clear].all()
 
 
+def drawn_cloud(orbits: affine3d.Orbits) -> np.ndarray:
+    """The 10,000 drawn points, float64 [3, P]."""
+    return orbits.points_3SR[:, BURN_IN + 1 :].reshape(3, -1)[:, :10_000].astype(np.float64)
+
+
 def test_spatial_candidates_are_accepted_by_variance(monkeypatch, tmp_path):
     numbers, accepted = searched(monkeypatch, tmp_path, fdsl.ExFractalDB(classes=4))
     maps, count = candidates(SEARCH_SEED, "ExFractalDB/1", numbers, 12)
     begins = thresholds(np.abs(np.linalg.det(maps[..., :9].reshape(-1, MAX_MAPS, 3, 3))), count)
-    points_3SR, words_4R = affine3d.scratch(10_000)
+    orbits = affine3d.new_orbits(10_000)
     for number in [*np.flatnonzero(accepted), *np.flatnonzero(~accepted)[:40]]:
         address = np.array([SEARCH_SEED, stream_word("ExFractalDB/1"), number, SEARCH], np.uint32)
-        affine3d.trace(address, maps[number].astype(np.float32), begins[number], points_3SR, words_4R)
-        cloud = points_3SR[:, BURN_IN + 1 :].reshape(3, -1)[:, :10_000].astype(np.float64)
+        affine3d.trace(address, maps[number].astype(np.float32), begins[number], orbits)
+        cloud = drawn_cloud(orbits)
         with np.errstate(invalid="ignore", over="ignore"):
             cloud = 2 * (cloud - cloud.mean(axis=1, keepdims=True)) / np.ptp(cloud)
             good = bool(np.isfinite(cloud).all() and cloud.var(axis=1).min() > 0.05)
@@ -246,15 +251,16 @@ def test_spatial_candidates_are_accepted_by_variance(monkeypatch, tmp_path):
 
 def test_normalisation_scales_to_two_and_centres():
     table = fdsl.ExFractalDB(classes=4).table(1, np.arange(4), np.zeros(4, int))
-    points_3SR, words_4R = affine3d.scratch(10_000)
+    orbits = affine3d.new_orbits(10_000)
     for row in range(4):
-        affine3d.trace(table.address[row], table.maps[row], table.begins[row], points_3SR, words_4R)
-        centre_3, variance_3 = np.empty(3), np.empty(3)
-        scale = affine3d.normalisation(points_3SR, 10_000, centre_3, variance_3)
-        cloud = points_3SR[:, BURN_IN + 1 :].reshape(3, -1)[:, :10_000].astype(np.float64) * scale
+        affine3d.trace(table.address[row], table.maps[row], table.begins[row], orbits)
+        centre_3 = np.empty(3)
+        scale = affine3d.normalisation(orbits, 10_000, centre_3)
+        cloud = drawn_cloud(orbits) * scale
         assert np.isclose(np.ptp(cloud), 2)
         assert np.allclose(cloud.mean(axis=1), centre_3 * scale, atol=1e-6)
-        assert np.allclose(cloud.var(axis=1), variance_3, atol=1e-6)
+        variance = affine3d.least_variance(orbits, 10_000, scale, centre_3)
+        assert np.isclose(cloud.var(axis=1).min(), variance, atol=1e-6)
 
 
 def test_weightings_scale_one_coefficient_of_every_map():
@@ -332,10 +338,14 @@ def test_diverging_systems_are_cut_not_crashed():
 
 
 def test_fill_counts_no_point_beside_the_canvas():
-    values = np.full((BURN_IN + 3, ORBITS), np.nan, np.float32)
-    hits = np.empty(64, np.uint8)
-    assert affine2d.fill(values, values, 2 * ORBITS, 8, 1.0, hits) == 0
+    orbits, hits = affine2d.new_orbits(2 * ORBITS), np.empty(64, np.uint8)
+    for values in (orbits.x_SR, orbits.y_SR):
+        values[:] = np.nan
+    orbits.lows_2R[:], orbits.highs_2R[:] = np.inf, -np.inf
+    assert affine2d.fill(orbits, 2 * ORBITS, 8, 1.0, hits) == 0
     # a range of one step of float32: the fitted coordinates round past the padding
-    values[:] = np.float32(1.0)
-    values[-1] = np.nextafter(np.float32(1.0), np.float32(2.0))
-    assert 0 <= affine2d.fill(values, values, 2 * ORBITS, 8, 0.0, hits) <= 2 / 64
+    least, greatest = np.float32(1.0), np.nextafter(np.float32(1.0), np.float32(2.0))
+    for values in (orbits.x_SR, orbits.y_SR):
+        values[:], values[-1] = least, greatest
+    orbits.lows_2R[:], orbits.highs_2R[:] = least, greatest
+    assert 0 <= affine2d.fill(orbits, 2 * ORBITS, 8, 0.0, hits) <= 2 / 64

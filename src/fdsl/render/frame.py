@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+COPY, AVERAGE, RESAMPLE = 0, 1, 2
+"""What stands between a drawn canvas and its image: nothing, a mean over blocks of pixels, or a view."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -14,17 +17,46 @@ class Frame:
 
     Attributes:
         size: side of the output, pixels, H = W.
-        factor: how many times larger the canvas is drawn before its pixels are averaged; 1 draws crisp lines.
+        drawn: side of the canvas that is drawn, pixels.
+        way: COPY (drawn = size), AVERAGE (drawn a multiple of size), or RESAMPLE.
         places: float64 [N, 2, 3], from native canvas coordinates to pixels of the drawn canvas.
         tones: uint8 [N, 256], the output's gray for each gray.
+        shrink: int64 [N], for RESAMPLE: the drawn canvas is averaged over blocks of so many pixels a side first.
+        backs: float32 [N, 2, 3], for RESAMPLE: from output pixels' indices to those of the averaged canvas.
     """
 
     size: int
-    factor: int
+    drawn: int
+    way: int
     places: NDArray[np.float64]
     tones: NDArray[np.uint8]
+    shrink: NDArray[np.int64]
+    backs: NDArray[np.float32]
 
-    @property
-    def drawn(self) -> int:
-        """Side of the canvas that is drawn, pixels."""
-        return self.size * self.factor
+
+def drawn_to_size(size: int, factor: int, canvas: int, views: NDArray[np.float64], tones: NDArray[np.uint8]) -> Frame:
+    """Return the frame in which views move coordinates: drawn `factor` times larger than the output, then averaged."""
+    none, no_backs = np.zeros(0, np.int64), np.zeros((0, 2, 3), np.float32)
+    places = views * (size * factor / canvas)
+    return Frame(size, size * factor, COPY if factor == 1 else AVERAGE, places, tones, none, no_backs)
+
+
+def drawn_natively(size: int, canvas: int, views: NDArray[np.float64], tones: NDArray[np.uint8]) -> Frame:
+    """Return the frame in which views move pixels: every canvas is drawn whole at its native size, then resampled.
+
+    Where the image has fewer pixels than what it shows of the canvas, the canvas is averaged by the power of two nearest to
+    their ratio first (a divisor of every native size), which is what keeps lines from breaking up.
+    """
+    count = len(views)
+    matrices = np.tile(np.eye(3), (count, 1, 1))
+    matrices[:, :2] = views * (size / canvas)
+    backs = np.linalg.inv(matrices)[:, :2]
+    pixels_a_pixel = np.linalg.svd(backs[:, :, :2], compute_uv=False)[:, 0]
+    most = canvas & -canvas
+    shrink = np.clip(2 ** np.rint(np.log2(pixels_a_pixel)), 1, most).astype(np.int64)
+    # pixel i has its middle at i + 1/2, on both sides
+    backs[:, :, 2] += backs[:, :, :2].sum(axis=2) / 2
+    backs /= shrink[:, None, None]
+    backs[:, :, 2] -= 0.5
+    places = np.tile(np.eye(2, 3), (count, 1, 1))
+    return Frame(size, canvas, RESAMPLE, places, tones, shrink, backs.astype(np.float32))

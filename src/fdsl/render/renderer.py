@@ -17,7 +17,7 @@ from fdsl.geometry.affine3d import AffineMaps3D
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.geometry.table import Table
 from fdsl.render.cpu import affine2d, affine3d, radial
-from fdsl.render.frame import Frame
+from fdsl.render.frame import Frame, drawn_natively, drawn_to_size
 
 MIN_SIZE, MAX_SIZE = 32, 1024
 AREA_BELOW = 160
@@ -26,7 +26,7 @@ MAX_ZOOM, MAX_SHIFT = 100.0, 1e5
 """Greatest entries of a view: coordinates stay where float32 still knows a pixel from the next."""
 ROWS_A_TASK = 8
 
-LINES = ("auto", "crisp", "area")
+LINES = ("auto", "crisp", "area", "native")
 
 Draw = Callable[[int, int], None]
 """Draws rows begin..end-1 of a table."""
@@ -45,7 +45,8 @@ class Renderer:
         size: side of the square output, 32..1024 pixels.
         lines: "crisp" draws 1-px lines and points at the output size, as the publications do at theirs; "area" draws
             on a canvas a whole number of times larger, near the native size, and averages, so that gray means coverage;
-            "auto" is "area" under 160 px and "crisp" from there on.
+            "native" draws the canvas at its native size and resamples it, so that strokes widen with the view, as those of
+            a stored picture would, and what lies off the canvas is background; "auto" is "area" under 160 px and "crisp" from there on.
         threads: how many threads draw; None for as many as the process may use.
 
     Raises:
@@ -96,9 +97,11 @@ class Renderer:
             raise InputError(f"out must be C-contiguous uint8 {shape}, got {images.dtype} {images.shape}")
         if len(table) == 0:
             return images
-        factor = self.factor(table.canvas)
-        scale = self.size * factor / table.canvas
-        frame = Frame(self.size, factor, scale * check_view(view, len(table)), check_tone(tone, len(table)))
+        views, tones = check_view(view, len(table)), check_tone(tone, len(table))
+        if self.lines == "native":
+            frame = drawn_natively(self.size, table.canvas, views, tones)
+        else:
+            frame = drawn_to_size(self.size, self.factor(table.canvas), table.canvas, views, tones)
         self._spread(_DRAWERS[type(table)](table, frame, images), len(table))
         return images
 

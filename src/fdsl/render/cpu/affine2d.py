@@ -12,7 +12,7 @@ from fdsl.geometry import affine2d as geometry
 from fdsl.geometry.affine2d import ORBITS, AffineMaps2D, Orbits
 from fdsl.geometry.maps import BURN_IN, GROUP, Halves, draw_halves, new_halves
 from fdsl.random.purpose import Purpose
-from fdsl.render.cpu.finish import finish_image, finishing, set_ink_tone
+from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.points import (
     colour_line,
     covering_line,
@@ -140,12 +140,10 @@ def _to_colour(work, ink, side, canvas, colour_C, tone):  # type: ignore[no-unty
 
 @njit(_nrt=False)
 def _draw_image(address, work, points, ink, value, colours, finish, row, bounds):  # type: ignore[no-untyped-def]
-    set_ink_tone(finish, row)
+    begin_image(finish, row)
     side, canvas, tone = finish.side, finish.canvas, finish.ink_tone
     work.marks[:] = 0
     work.merged[:] = 0
-    if ink == POINT:
-        canvas[:] = tone[0]
     _mark(address, work, bounds[0], points, ink, side, canvas, tone[value])
     if len(colours) == 0:
         if ink != POINT:
@@ -178,7 +176,7 @@ def drawer(table: AffineMaps2D, frame: Frame, images: NDArray[np.uint8]):  # typ
         _draw_rows(
             begin, end, table.address, table.maps, table.begins, table.flips, table.points, ink,
             np.uint8(table.value), colours, table.canvas, float(table.padding), places,
-            _work(table.points, ink, frame.drawn), finishing(frame, images),
+            _work(table.points, ink, frame.drawn), finishing(frame, images, table.background),
         )  # fmt: skip
 
     return draw

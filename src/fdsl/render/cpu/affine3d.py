@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fdsl.geometry import affine3d as geometry
 from fdsl.geometry.affine3d import FAR, NEAR, ORBITS, AffineMaps3D, Orbits
 from fdsl.geometry.maps import BURN_IN
-from fdsl.render.cpu.finish import finish_image, finishing, set_ink_tone
+from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.points import put_value
 from fdsl.render.frame import Frame
 
@@ -66,12 +66,10 @@ def _draw_rows(
     for row in range(begin, end):
         geometry.trace(address[row], maps[row], begins[row], work.orbits)
         scale = geometry.normalisation(work.orbits, points, work.centre_3)
-        set_ink_tone(finish, row)
-        tone = finish.ink_tone
-        finish.canvas[:] = tone[0]
+        begin_image(finish, row)
         if scale > 0.0:  # a system that diverges has no attractor to show
             geometry.camera_matrix(rotation[row], scale, work.centre_3, work.matrix_34)
-            _draw_points(work, points, tone[value], places[row], finish.side, finish.canvas)
+            _draw_points(work, points, finish.ink_tone[value], places[row], finish.side, finish.canvas)
         finish_image(finish, row, 0)
 
 
@@ -84,7 +82,7 @@ def drawer(table: AffineMaps3D, frame: Frame, images: NDArray[np.uint8]):  # typ
     def draw(begin: int, end: int) -> None:
         _draw_rows(
             begin, end, table.address, table.maps, table.begins, table.rotation, table.points, np.uint8(table.value),
-            places, _work(table.points), finishing(frame, images),
+            places, _work(table.points), finishing(frame, images, table.background),
         )  # fmt: skip
 
     return draw

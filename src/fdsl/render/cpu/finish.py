@@ -12,7 +12,8 @@ import numpy as np
 from numba import njit, uint8, uint16, uint32, uint64
 from numpy.typing import NDArray
 
-from fdsl.render.frame import Frame
+from fdsl.render.cpu.resample import resample
+from fdsl.render.frame import AVERAGE, COPY, RESAMPLE, Frame
 
 
 class Finish(NamedTuple):
@@ -20,45 +21,68 @@ class Finish(NamedTuple):
 
     images: NDArray[np.uint8]
     """[N, C, H * W]."""
+    size: int
+    """H = W."""
     tones: NDArray[np.uint8]
     """[N, 256]."""
     ink_tone: NDArray[np.uint8]
     """[256], scratch: the curve that inks are looked up in before they are drawn."""
-    factor: int
-    """How many times larger than the image the canvas is."""
+    plain: NDArray[np.uint8]
+    """[256], the curve that changes nothing."""
+    way: int
+    """COPY, AVERAGE or RESAMPLE."""
     side: int
     """Of the canvas."""
     canvas: NDArray[np.uint8]
     """[side^2 + 1], flat; the last cell takes what lies outside."""
+    shrunk: NDArray[np.uint8]
+    """Scratch for RESAMPLE, a canvas averaged over blocks, flat."""
+    shrink: NDArray[np.int64]
+    backs: NDArray[np.float32]
+    """As in `Frame`."""
     sums_2W: NDArray[np.uint16]
     """Scratch, [2, side]."""
+    background: int
+    """Gray of the empty canvas, and of what lies off it."""
 
 
-def finishing(frame: Frame, images: NDArray[np.uint8]) -> Finish:
+def finishing(frame: Frame, images: NDArray[np.uint8], background: int) -> Finish:
     """Return the finish of `images`, uint8 [N, H, W] or [N, H, W, 3], with a canvas of its own."""
     side = frame.drawn
     pixels = images.reshape(len(images), frame.size**2, -1)
     planes = pixels.reshape(len(images), 1, -1) if images.ndim == 3 else pixels.transpose(0, 2, 1)
-    canvas, sums_2W = np.empty(side * side + 1, np.uint8), np.empty((2, side), np.uint16)
-    return Finish(planes, frame.tones, np.empty(256, np.uint8), frame.factor, side, canvas, sums_2W)
+    return Finish(
+        planes, frame.size, frame.tones, np.empty(256, np.uint8), np.arange(256, dtype=np.uint8), frame.way,
+        side, np.empty(side * side + 1, np.uint8), np.empty(side * side if frame.way == RESAMPLE else 0, np.uint8),
+        frame.shrink, frame.backs, np.empty((2, side), np.uint16), background,
+    )  # fmt: skip
 
 
 @njit(_nrt=False)
-def set_ink_tone(finish, row):  # type: ignore[no-untyped-def]
-    """Choose the curve of one image's inks: its own, or none where averages are to be looked up in that."""
+def begin_image(finish, row):  # type: ignore[no-untyped-def]
+    """Choose the curve of one image's inks, its own or none if grays mix before it applies; empty the canvas."""
     for gray in range(256):
-        finish.ink_tone[gray] = finish.tones[row, gray] if finish.factor == 1 else gray
+        finish.ink_tone[gray] = finish.tones[row, gray] if finish.way == COPY else gray
+    finish.canvas[:] = finish.ink_tone[finish.background]
 
 
 @njit(_nrt=False)
 def finish_image(finish, row, channel):  # type: ignore[no-untyped-def]
     """Write one channel of an image from the canvas."""
-    image = finish.images[row, channel]
-    if finish.factor == 1:
+    image, tone = finish.images[row, channel], finish.tones[row]
+    if finish.way == COPY:
         for pixel in range(uint64(len(image))):
             image[pixel] = finish.canvas[pixel]
+    elif finish.way == AVERAGE:
+        _average(finish.canvas, finish.side, finish.side // finish.size, tone, finish.sums_2W, image)
     else:
-        _average(finish.canvas, finish.side, finish.factor, finish.tones[row], finish.sums_2W, image)
+        shrink, outside = finish.shrink[row], uint8(finish.background)
+        back, size = finish.backs[row], finish.size
+        if shrink == 1:
+            resample(finish.canvas, finish.side, back, outside, tone, image, size)
+        else:
+            _average(finish.canvas, finish.side, shrink, finish.plain, finish.sums_2W, finish.shrunk)
+            resample(finish.shrunk, finish.side // shrink, back, outside, tone, image, size)
 
 
 @njit(_nrt=False)

@@ -13,7 +13,7 @@ from numba import float32, int32, njit, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.geometry.radial import LANES, RadialStrokes, direction_table, lanes_for, moved, noise_block, stroke_gray
-from fdsl.render.cpu.finish import finish_image, finishing, set_ink_tone
+from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.segments import PLANES, draw_segments, prepare_segments
 from fdsl.render.frame import Frame
 
@@ -111,18 +111,16 @@ def _draw_image(
 
 @njit(nogil=True, cache=True, _nrt=False)
 def _draw_rows(
-    begin, end, address, vertices, strokes, start, gain, offset, gray_levels, background, cos_T, sin_T, direction_begin,
+    begin, end, address, vertices, strokes, start, gain, offset, gray_levels, cos_T, sin_T, direction_begin,
     places, work, finish,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for row in range(begin, end):
         first = direction_begin[row]
         past = first + (vertices[row] + LANES - 1) // LANES * LANES
-        set_ink_tone(finish, row)
-        tone = finish.ink_tone
-        finish.canvas[:] = tone[background]
+        begin_image(finish, row)
         _draw_image(
             address[row], vertices[row], strokes[row], start[row], gain[row], offset[row], uint32(gray_levels),
-            cos_T[first:past], sin_T[first:past], places[row], finish.canvas, finish.side, tone, work,
+            cos_T[first:past], sin_T[first:past], places[row], finish.canvas, finish.side, finish.ink_tone, work,
         )  # fmt: skip
         finish_image(finish, row, 0)
 
@@ -139,9 +137,9 @@ def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # ty
     def draw(begin: int, end: int) -> None:
         _draw_rows(
             begin, end, table.address, table.vertices, table.strokes, table.start, table.gain, table.offset,
-            table.gray_levels, np.uint8(table.background), cos_T, sin_T, direction_begin, places,
+            table.gray_levels, cos_T, sin_T, direction_begin, places,
             _work(int(table.vertices[begin:end].max(initial=1)), int(table.strokes[begin:end].max(initial=1))),
-            finishing(frame, images),
+            finishing(frame, images, table.background),
         )  # fmt: skip
 
     return draw
