@@ -60,6 +60,6 @@ def test_extents_take_rows_in_and_leave_what_is_no_number(rows):
     values_SR = np.random.default_rng(rows).normal(size=(rows + 2, ORBITS)).astype(np.float32)
     values_SR[1, 3], values_SR[:, 4], values_SR[1, 5] = np.nan, np.nan, np.inf
     low_R, high_R = np.full(ORBITS, np.inf, np.float32), np.full(ORBITS, -np.inf, np.float32)
-    widen(values_SR, 1, rows, low_R, high_R)
+    widen(values_SR[1 : rows + 1].ravel(), low_R, high_R)
     assert (low_R == np.fmin.reduce(values_SR[1 : rows + 1], axis=0, initial=np.inf)).all()
     assert (high_R == np.fmax.reduce(values_SR[1 : rows + 1], axis=0, initial=-np.inf)).all()

@@ -72,6 +72,9 @@ class Orbits(NamedTuple):
     x_SR: NDArray[np.float32]
     """Row s + 1 is where step s leads; row 0 is the origin."""
     y_SR: NDArray[np.float32]
+    x_P: NDArray[np.float32]
+    """The same memory, flat."""
+    y_P: NDArray[np.float32]
     lows_2R: NDArray[np.float32]
     """Least x and y of the drawn points, an orbit."""
     highs_2R: NDArray[np.float32]
@@ -84,8 +87,9 @@ class Orbits(NamedTuple):
 def new_orbits(points: int) -> Orbits:
     """Return scratch for images of so many points."""
     shape = (1 + steps_for(points, ORBITS), ORBITS)
+    x_SR, y_SR = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     return Orbits(
-        np.zeros(shape, np.float32), np.zeros(shape, np.float32),
+        x_SR, y_SR, x_SR.reshape(-1), y_SR.reshape(-1),
         np.empty((2, ORBITS), np.float32), np.empty((2, ORBITS), np.float32),
         new_halves(ORBITS), new_halves(ORBITS),
         np.empty((2, 3, MAX_MAPS), np.float32),
@@ -115,14 +119,20 @@ def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
             choice_R, shift = orbits.choice.words_4R[(step % GROUP) >> 1], uint32(16 * (step % 2))
             _advance(tables, choice_R, shift, x_SR[step], y_SR[step], x_SR[step + 1], y_SR[step + 1])
         if begin >= BURN_IN:  # now, while they are in the nearest cache
-            widen(x_SR, begin + 1, end - begin, orbits.lows_2R[0], orbits.highs_2R[0])
-            widen(y_SR, begin + 1, end - begin, orbits.lows_2R[1], orbits.highs_2R[1])
+            _widen_both(orbits, begin + 1, end + 1)
 
 
 @njit(_nrt=False)
 def _reset(orbits):  # type: ignore[no-untyped-def]
     orbits.lows_2R[:] = float32(np.inf)
     orbits.highs_2R[:] = float32(-np.inf)
+
+
+@njit(_nrt=False)
+def _widen_both(orbits, first, past):  # type: ignore[no-untyped-def]
+    """Take in rows first..past-1."""
+    widen(orbits.x_P[first * ORBITS : past * ORBITS], orbits.lows_2R[0], orbits.highs_2R[0])
+    widen(orbits.y_P[first * ORBITS : past * ORBITS], orbits.lows_2R[1], orbits.highs_2R[1])
 
 
 @njit(_nrt=False)
@@ -152,8 +162,7 @@ def bounds(orbits):  # type: ignore[no-untyped-def]
     if not (low_x > -DIVERGED and high_x < DIVERGED and low_y > -DIVERGED and high_y < DIVERGED):
         last = max(first, _first_diverged(orbits.x_SR, orbits.y_SR, 0))
         _reset(orbits)
-        widen(orbits.x_SR, first, last - first, orbits.lows_2R[0], orbits.highs_2R[0])
-        widen(orbits.y_SR, first, last - first, orbits.lows_2R[1], orbits.highs_2R[1])
+        _widen_both(orbits, first, last)
         low_x, high_x, low_y, high_y = _extents(orbits)
     return last, low_x, high_x, low_y, high_y
 

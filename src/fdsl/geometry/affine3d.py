@@ -25,6 +25,7 @@ from fdsl.geometry.maps import (
 )
 
 ORBITS = 32
+FIRST = (BURN_IN + 1) * ORBITS
 DISTANCE = 4.0
 NEAR = 1.0
 FAR = 100.0
@@ -67,7 +68,7 @@ class Orbits(NamedTuple):
     points_3SR: NDArray[np.float32]
     """Row s + 1 is where step s leads; row 0 is the origin."""
     points_3P: NDArray[np.float32]
-    """The same memory, flat: drawn are the points from (BURN_IN + 1) * ORBITS on."""
+    """The same memory, flat: drawn are the points from FIRST on."""
     random: Halves
     choice: Halves
     tables: NDArray[np.float32]
@@ -116,11 +117,11 @@ def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", _nrt=False)
-def _gather(values_SR, s, rows, count, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
+def _gather(values_P, rows, count, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
     for orbit in range(uint64(count)):
         low, high, total = low_R[orbit], high_R[orbit], sum_R[orbit]
         for k in range(rows):
-            value = values_SR[uint64(s) + uint64(k), orbit]
+            value = values_P[uint64(k * ORBITS) + orbit]
             low = value if value < low else low
             high = value if value > high else high
             total += float64(value)
@@ -128,19 +129,19 @@ def _gather(values_SR, s, rows, count, low_R, high_R, sum_R):  # type: ignore[no
 
 
 @njit(_nrt=False)
-def _gather_group(values_SR, s, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
-    """Take in a group's rows: with their number known they stay in registers."""
-    _gather(values_SR, s, GROUP, ORBITS, low_R, high_R, sum_R)
+def _gather_group(values_P, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
+    """Take in the first rows of a group: with their number known they stay in registers."""
+    _gather(values_P, GROUP, ORBITS, low_R, high_R, sum_R)
 
 
 @njit(_nrt=False)
-def _gather_row(values_SR, s, count, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
-    _gather(values_SR, s, 1, count, low_R, high_R, sum_R)
+def _gather_row(values_P, count, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
+    _gather(values_P, 1, count, low_R, high_R, sum_R)
 
 
 @njit(_nrt=False)
-def _extent_and_sum(values_SR, points, orbits):  # type: ignore[no-untyped-def]
-    """Return (least, greatest, sum) of the first `points` drawn values.
+def _extent_and_sum(values_P, orbits):  # type: ignore[no-untyped-def]
+    """Return (least, greatest, sum) of the drawn values.
 
     Sums run in float64 along each orbit, then over the orbits in order: one order, one result, on every device.
     """
@@ -148,13 +149,11 @@ def _extent_and_sum(values_SR, points, orbits):  # type: ignore[no-untyped-def]
     low_R[:] = float32(np.inf)
     high_R[:] = float32(-np.inf)
     sum_R[:] = 0.0
-    s, left = BURN_IN + 1, points
-    while left >= GROUP * ORBITS:
-        _gather_group(values_SR, s, low_R, high_R, sum_R)
-        s, left = s + GROUP, left - GROUP * ORBITS
-    while left > 0:
-        _gather_row(values_SR, s, min(left, ORBITS), low_R, high_R, sum_R)
-        s, left = s + 1, left - ORBITS
+    whole = len(values_P) // (GROUP * ORBITS) * (GROUP * ORBITS)
+    for begin in range(0, whole, GROUP * ORBITS):
+        _gather_group(values_P[begin:], low_R, high_R, sum_R)
+    for begin in range(whole, len(values_P), ORBITS):
+        _gather_row(values_P[begin:], min(ORBITS, len(values_P) - begin), low_R, high_R, sum_R)
     low, high = extent(low_R, high_R)
     total = 0.0
     for orbit in range(ORBITS):
@@ -172,7 +171,7 @@ def normalisation(orbits, points, centre_3):  # type: ignore[no-untyped-def]
     """
     least, greatest = float32(np.inf), float32(-np.inf)
     for axis in range(3):
-        low, high, total = _extent_and_sum(orbits.points_3SR[axis], points, orbits)
+        low, high, total = _extent_and_sum(orbits.points_3P[axis, FIRST : FIRST + points], orbits)
         if not (low > -DIVERGED and high < DIVERGED):
             return 0.0
         least, greatest = min(least, low), max(greatest, high)
@@ -186,11 +185,11 @@ def least_variance(orbits, points, scale, centre_3):  # type: ignore[no-untyped-
     """Return the least variance of the normalised cloud along an axis."""
     least = np.inf
     for axis in range(3):
-        values_P, first = orbits.points_3P[axis], (BURN_IN + 1) * ORBITS
+        values_P = orbits.points_3P[axis, FIRST : FIRST + points]
         orbits.sum_R[:] = 0.0
         for begin in range(0, points, ORBITS):
             for orbit in range(uint64(min(ORBITS, points - begin))):
-                value = float64(values_P[uint64(first + begin) + orbit])
+                value = float64(values_P[uint64(begin) + orbit])
                 orbits.sum_R[orbit] += value * value
         square = 0.0
         for orbit in range(ORBITS):

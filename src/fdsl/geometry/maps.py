@@ -104,21 +104,23 @@ def choose(halves, begins, choices):  # type: ignore[no-untyped-def]
 
 
 @njit(_nrt=False)
-def widen(values_SR, s, rows, low_R, high_R):  # type: ignore[no-untyped-def]
-    """Let each orbit's least and greatest value take in so many rows from row s on. What is no number changes nothing."""
-    if rows == GROUP:
-        _widen(values_SR, s, GROUP, low_R, high_R)  # a number known in advance stays in registers: four times faster
+def widen(values_P, low_R, high_R):  # type: ignore[no-untyped-def]
+    """Let each orbit's least and greatest value take in whole rows of values. What is no number changes nothing."""
+    orbits = len(low_R)
+    if len(values_P) == GROUP * orbits:
+        _widen(values_P, GROUP, low_R, high_R)  # a number known in advance stays in registers: four times faster
     else:
-        for k in range(rows):
-            _widen(values_SR, s + k, 1, low_R, high_R)
+        for begin in range(0, len(values_P), orbits):
+            _widen(values_P[begin:], 1, low_R, high_R)
 
 
 @njit(inline="always", _nrt=False)
-def _widen(values_SR, s, rows, low_R, high_R):  # type: ignore[no-untyped-def]
-    for orbit in range(uint64(len(low_R))):
+def _widen(values_P, rows, low_R, high_R):  # type: ignore[no-untyped-def]
+    orbits = uint64(len(low_R))
+    for orbit in range(orbits):
         low, high = low_R[orbit], high_R[orbit]
         for k in range(rows):
-            value = values_SR[uint64(s) + uint64(k), orbit]
+            value = values_P[uint64(k) * orbits + orbit]
             low = value if value < low else low
             high = value if value > high else high
         low_R[orbit], high_R[orbit] = low, high

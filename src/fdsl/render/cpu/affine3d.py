@@ -9,8 +9,7 @@ from numba import float32, int32, njit, uint64
 from numpy.typing import NDArray
 
 from fdsl.geometry import affine3d as geometry
-from fdsl.geometry.affine3d import FAR, NEAR, ORBITS, AffineMaps3D, Orbits
-from fdsl.geometry.maps import BURN_IN
+from fdsl.geometry.affine3d import FAR, FIRST, NEAR, AffineMaps3D, Orbits
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.points import put_value
 from fdsl.render.frame import Frame
@@ -52,9 +51,8 @@ def _cells(x_P, y_P, z_P, matrix_34, place, side, cell_P):  # type: ignore[no-un
 @njit(_nrt=False)
 def _draw_points(work, points, value, place, side, canvas):  # type: ignore[no-untyped-def]
     clouds, cell_P = work.orbits.points_3P, work.cell_P
-    first = (BURN_IN + 1) * ORBITS
-    for begin in range(first, first + points, CHUNK):
-        end = min(begin + CHUNK, first + points)
+    for begin in range(FIRST, FIRST + points, CHUNK):
+        end = min(begin + CHUNK, FIRST + points)
         _cells(clouds[0, begin:end], clouds[1, begin:end], clouds[2, begin:end], work.matrix_34, place, side, cell_P)
         put_value(canvas, cell_P, end - begin, value)
 
