@@ -24,3 +24,4 @@ class Purpose(IntEnum):
     STEP = 22
     SPLIT = 23
     FEW_LABELS = 24
+    MIX = 30
