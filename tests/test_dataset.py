@@ -1,8 +1,6 @@
-"""The dataset's laws, in one process and several, and the loader's."""
+"""The dataset's laws, in one process and several; the shuffle and crops."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pytest
@@ -118,48 +116,3 @@ def test_crops_stay_on_the_canvas():
     assert area.min() >= 0.3
     assert area.max() <= 1 + 1e-9
     assert abs(area.mean() - 0.66) < 0.02
-
-
-@pytest.mark.parametrize("prefetch", [0, 2])
-def test_every_sample_is_seen_once_an_epoch(dataset, prefetch):
-    loader = fdsl.Loader(dataset, 5, crop_scale=None, prefetch=prefetch)
-    images = np.concatenate([batch.numpy() for batch, _ in loader])
-    expected = {image.tobytes() for image in dataset.render(np.arange(35))}
-    assert len(images) == len(loader) * 5 == 35
-    assert {image.tobytes() for image in images} == expected
-
-
-@pytest.mark.parametrize("instances", [7, None])
-def test_a_loader_started_anywhere_continues(instances):
-    dataset = fdsl.FormulaDataset(fdsl.RCDB(classes=5), instances=instances, size=32)
-    samples = 44  # past the end of a limited epoch
-    whole = list(fdsl.Loader(dataset, 4, seed=1, samples=samples))
-    for start in range(0, samples, 4):
-        rest = list(fdsl.Loader(dataset, 4, seed=1, start=start, samples=samples))
-        assert len(rest) == (samples - start) // 4
-        for (images, labels), (images_again, labels_again) in zip(whole[start // 4 :], rest, strict=True):
-            assert torch.equal(images, images_again)
-            assert torch.equal(labels, labels_again)
-
-
-def test_crops_differ_from_epoch_to_epoch(dataset):
-    loader = fdsl.Loader(dataset, 35, samples=70)
-    first, second = (batch for batch, _ in loader)
-    assert {image.numpy().tobytes() for image in first}.isdisjoint(
-        {image.numpy().tobytes() for image in second}
-    )
-
-
-def test_a_loader_can_be_left_early(dataset):
-    images = [batch for batch, _ in itertools.islice(fdsl.Loader(dataset, 4, samples=10_000), 2)]
-    assert len(images) == 2
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("batch_size", 0), ("start", -1), ("prefetch", -1), ("samples", 0), ("crop_scale", (0.9, 0.2))],
-)
-def test_loader_arguments_are_checked(dataset, field, value):
-    arguments = {"batch_size": 4, field: value}
-    with pytest.raises(InputError, match=rf"{field}.* must be"):
-        fdsl.Loader(dataset, **arguments)

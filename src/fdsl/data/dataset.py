@@ -123,11 +123,12 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         instances: ArrayLike,
         view: ArrayLike | None = None,
         tone: ArrayLike | None = None,
+        out: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
-        """Draw images by identity, whatever `instances` is: for held-out ones, say."""
+        """Draw images by identity, whatever `instances` is: for held-out ones, say; `out` is where, as in `render`."""
         threads = 1 if self.threads is None and get_worker_info() is not None else self.threads
         renderer = Renderer(self.size, self.lines, threads)
-        return renderer(self.family.table(self.seed, categories, instances), view, tone)
+        return renderer(self.family.table(self.seed, categories, instances), view, tone, out=out)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         """Return (image, label): the transform's output, or an RGB PIL image as ImageFolder gives."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+from fdsl.data.augment import Augmentation
+from fdsl.data.order import MAX_REPEATS
 from fdsl.errors import InputError, check_choice, check_float, check_int
 
 DEFAULT_MODEL = "vit_tiny_patch16_224"
@@ -153,6 +155,8 @@ class PretrainConfig(TrainConfig):
     """How a drawing becomes pixels: crisp (at the output size), area (drawn larger and averaged), or auto."""
     crop_scale: tuple[float, float] | None = (0.35, 1.0)
     """Smallest and largest share of the canvas a random crop shows; None shows all of it."""
+    aug_repeats: int = 1
+    """Samples in a row that show one image, each augmented anew (repeated augmentation)."""
     model: str = DEFAULT_MODEL
     """Name of the timm model."""
     samples: int = 1_000_000
@@ -178,7 +182,13 @@ class PretrainConfig(TrainConfig):
         check_int("held_out", self.held_out, 1, 10**7)
         if self.crop_scale is not None:
             object.__setattr__(self, "crop_scale", tuple(self.crop_scale))
-            _check_crop_scale(self.crop_scale)
+        check_int("aug_repeats", self.aug_repeats, 1, MAX_REPEATS)
+        _ = self.augmentation
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How training images are varied."""
+        return Augmentation(crop_scale=self.crop_scale)
 
     @property
     def steps(self) -> int:
@@ -237,12 +247,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
-
-
-def _check_crop_scale(crop_scale: tuple[float, ...]) -> None:
-    if len(crop_scale) != 2:
-        raise InputError(f"crop_scale must be two numbers, got {crop_scale!r}")
-    low = check_float("crop_scale", crop_scale[0], 0.01, 1)
-    high = check_float("crop_scale", crop_scale[1], 0.01, 1)
-    if low > high:
-        raise InputError(f"crop_scale must go from low to high, got {crop_scale!r}")

@@ -1,0 +1,419 @@
+"""The loader's laws: what a sample is, where a training goes on, who gets which part, what memory it takes."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import fdsl  # noqa: E402
+from fdsl.data import loader as loader_module  # noqa: E402
+from fdsl.data.augment import Augmentation  # noqa: E402
+from fdsl.data.buffers import Buffer, Recycled  # noqa: E402
+from fdsl.data.order import permuted  # noqa: E402
+from fdsl.errors import InputError  # noqa: E402
+
+PLAIN = {"augment": None, "mean": [0.0] * 3, "std": [1.0] * 3}
+MIXED = {"mixup": 0.8, "cutmix": 1.0, "label_smoothing": 0.1}
+"""Everything random, with an epoch that batches of 4 do not divide."""
+CROPPED = {"augment": Augmentation(crop_scale=(0.2, 1.0)), "mean": [0.9] * 3, "std": [0.2] * 3}
+RANDOM = {"seed": 1, "repeats": 3, **CROPPED, **MIXED}
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return fdsl.FormulaDataset(fdsl.RCDB(classes=5), instances=7, size=32, seed=3, threads=1)
+
+
+@pytest.fixture(scope="module")
+def colour():
+    return fdsl.FormulaDataset(fdsl.FractalDB(classes=2, variant="point_color"), instances=4, size=32)
+
+
+def assert_same(batches, others):
+    for (images, targets), (images_2, targets_2) in zip(batches, others, strict=True):
+        assert torch.equal(images, images_2)
+        assert torch.equal(targets, targets_2)
+
+
+def drawing_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("fdsl-loader")]
+
+
+def grays(images):
+    """Return the pixels of images loaded with `PLAIN`, as bytes an image."""
+    return [np.rint(image[0].numpy() * 255).astype(np.uint8).tobytes() for image in images]
+
+
+def test_a_plain_batch_is_the_datasets_own_images(dataset):
+    images, labels = fdsl.Loader(dataset, 6, seed=4, **PLAIN).batch(30)  # past the end of the first epoch
+    order = [*permuted(np.arange(30, 35), 35, 4, 0), *permuted([0], 35, 4, 1)]
+    assert images.shape == (6, 3, 32, 32)
+    assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
+    assert grays(images) == [image.tobytes() for image in dataset.render(order)]
+    assert labels.tolist() == dataset.labels(order).tolist()
+
+
+def test_every_image_is_seen_once_an_epoch_in_an_order_of_its_own(dataset):
+    loader = fdsl.Loader(dataset, 5, **PLAIN)
+    expected = sorted(image.tobytes() for image in dataset.render(np.arange(35)))
+    orders = []
+    for _ in range(2):
+        assert len(loader) == 7
+        seen = [image for images, _ in loader for image in grays(images)]
+        assert sorted(seen) == expected
+        orders.append(seen)
+    assert orders[0] != orders[1]
+    assert loader.state_dict()["next_sample"] == 70
+
+
+def test_samples_too_few_for_a_batch_wait_for_the_next_epoch(dataset):
+    loader = fdsl.Loader(dataset, 8, **PLAIN)
+    lengths = [(len(loader), len(list(loader))) for _ in range(8)]
+    assert [counted for counted, _ in lengths] == [made for _, made in lengths]
+    assert sum(made for _, made in lengths) == 8 * 35 // 8
+    assert len(set(lengths)) == 2, "four batches an epoch, sometimes five"
+
+
+def test_repeats_show_an_image_in_a_row_each_time_anew(dataset):
+    crops = Augmentation(crop_scale=(0.5, 0.9))
+    loader = fdsl.Loader(dataset, 6, repeats=3, augment=crops, mean=[0] * 3, std=[1] * 3)
+    plain = fdsl.Loader(dataset, 2, **PLAIN)
+    seen = []
+    for batch, (_, labels) in zip(loader, plain, strict=False):
+        assert batch[1].tolist() == labels.repeat_interleave(3).tolist()
+        seen += grays(batch[0])
+    assert len(set(seen)) == len(seen)
+    assert len(fdsl.Loader(dataset, 35, repeats=3)) == 3
+
+
+@pytest.mark.parametrize("instances", [7, None])
+def test_a_training_goes_on_bit_for_bit_from_every_step(instances):
+    dataset = fdsl.FormulaDataset(fdsl.RCDB(classes=5), instances=instances, size=32)
+    whole = list(fdsl.Loader(dataset, 4, samples=124, **RANDOM))  # past the end of a limited epoch
+    assert len(whole) == 31
+    for step in range(32):
+        assert_same(whole[step:], fdsl.Loader(dataset, 4, samples=124, start=4 * step, **RANDOM))
+    first = fdsl.Loader(dataset, 4, samples=124, **RANDOM)
+    for step, _ in enumerate(first, 1):
+        if step == 5:
+            break
+    state = first.state_dict()
+    assert state["next_sample"] == 20
+    second = fdsl.Loader(dataset, 4, samples=124, **RANDOM)
+    second.load_state_dict(state)
+    assert_same(whole[5:], second)
+    assert_same(whole[5:], first)
+    assert list(first) == []
+
+
+def test_a_state_of_other_samples_is_refused(dataset):
+    state = fdsl.Loader(dataset, 4, **RANDOM).state_dict()
+    for free in (
+        {"batch_size": 2},
+        {"ahead": 5},
+        {"rank": 1, "world_size": 2},
+        {"samples": 50},
+        {"start": 8},
+    ):
+        fdsl.Loader(dataset, **{"batch_size": 4, **RANDOM, **free}).load_state_dict(state)
+    larger = fdsl.FormulaDataset(dataset.family, instances=8, size=32, seed=3)
+    others = [fdsl.Loader(larger, 4, **RANDOM)]
+    bound = {
+        "mean": [0.5] * 3,
+        "seed": 2,
+        "repeats": 2,
+        "augment": None,
+        "mixup": 0.7,
+        "cutmix": 0.0,
+        "label_smoothing": 0.0,
+    }
+    others += [fdsl.Loader(dataset, 4, **{**RANDOM, field: value}) for field, value in bound.items()]
+    for other in others:
+        with pytest.raises(InputError, match=f"fingerprint must be {other.fingerprint}, got"):
+            other.load_state_dict(state)
+    whole = fdsl.Loader(dataset, 4, **RANDOM)
+    for broken in (
+        {},
+        None,
+        {**state, "next_sample": -1},
+        {**state, "next_sample": "4"},
+        {**state, "step": 1},
+    ):
+        with pytest.raises(InputError, match="must"):
+            whole.load_state_dict(broken)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_ranks_together_see_what_one_alone_sees(dataset, world_size):
+    settings = {"seed": 1, "repeats": 3, "samples": 100, "start": 16, **CROPPED}
+    alone = fdsl.Loader(dataset, 8, **settings)
+    ranks = [
+        fdsl.Loader(dataset, 8 // world_size, rank=rank, world_size=world_size, **settings)
+        for rank in range(world_size)
+    ]
+    assert {len(loader) for loader in ranks} == {len(alone)} == {10}
+    for whole, *parts in zip(alone, *ranks, strict=True):
+        for of_whole, *of_parts in zip(whole, *parts, strict=True):
+            assert torch.equal(of_whole, torch.cat(of_parts))
+    assert {loader.state_dict()["next_sample"] for loader in ranks} == {96}
+
+
+def test_threads_and_batches_ahead_change_nothing(dataset):
+    expected = list(fdsl.Loader(dataset, 16, samples=64, **RANDOM))
+    for threads, ahead in ((1, 1), (2, 3), (3, 64)):
+        other = fdsl.FormulaDataset(dataset.family, instances=7, size=32, seed=3, threads=threads)
+        loader = fdsl.Loader(other, 16, samples=64, ahead=ahead, **RANDOM)
+        assert_same(expected, loader)
+        assert_same(expected, map(loader.batch, range(0, 64, 16)))
+
+
+def test_values_are_standardized(dataset, colour):
+    for source in (dataset, colour):
+        for mean, std in (([0.4] * 3, [0.2] * 3), ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])):
+            images, _ = fdsl.Loader(source, 4, augment=None, mean=mean, std=std).batch(0)
+            pixels = source.render(permuted(np.arange(4), len(source), 0, 0))
+            pixels = pixels if pixels.ndim == 4 else np.repeat(pixels[..., None], 3, axis=3)
+            expected = (pixels / 255 - mean) / std
+            np.testing.assert_allclose(images.permute(0, 2, 3, 1).numpy(), expected, rtol=0, atol=2e-6)
+            planes = 1 if source is dataset and len(set(mean)) == 1 else 3
+            assert images.stride(1) == (0 if planes == 1 else 32 * 32)
+
+
+def test_mean_and_deviation_are_measured(dataset):
+    loader = fdsl.Loader(dataset, 35, augment=None)
+    images, _ = next(iter(loader))
+    assert abs(images.mean()) < 0.1
+    assert abs(images.std() - 1) < 0.1
+    pixels = dataset.draw(np.arange(1024) % 5, np.arange(1024) // 5) / 255
+    assert loader.standardize.mean == pytest.approx([pixels.mean()] * 3)
+    assert loader.standardize.std == pytest.approx([pixels.std()] * 3)
+
+
+@pytest.mark.parametrize("mean", [[0.4] * 3, [0.485, 0.456, 0.406]])
+def test_mixing_is_that_of_the_standardized_images(dataset, colour, mean):
+    settings = {"augment": None, "mean": mean, "std": [0.2, 0.2, 0.2]}
+    for source in (dataset, colour):
+        for first in range(0, 40, 4):
+            plain, labels = fdsl.Loader(source, 4, seed=2, **settings).batch(first)
+            loader = fdsl.Loader(source, 4, seed=2, **settings, **MIXED)
+            images, targets = loader.batch(first)
+            expected = plain.clone()
+            assert torch.equal(loader.mixing(expected, labels, first), targets)
+            assert torch.equal(images, expected)
+
+
+def test_labels_are_smoothed_without_mixing_too(dataset):
+    loader = fdsl.Loader(dataset, 3, label_smoothing=0.1, augment=None)
+    plain = fdsl.Loader(dataset, 3, augment=None)
+    (images, targets), (images_2, labels) = loader.batch(0), plain.batch(0)
+    assert torch.equal(images, images_2)
+    assert targets.argmax(1).tolist() == labels.tolist()
+    logits = torch.linspace(-1, 1, 15).view(3, 5)
+    loss = torch.nn.functional.cross_entropy
+    assert loss(logits, targets) == pytest.approx(float(loss(logits, labels, label_smoothing=0.1)))
+
+
+def test_memory_is_used_over_and_never_under_the_consumer(dataset):
+    kept, addresses = [], set()
+    for step, (images, _) in enumerate(fdsl.Loader(dataset, 4, samples=1200, **RANDOM)):
+        addresses.add(images.data_ptr())
+        if step % 100 == 0:
+            kept.append((images, images.clone()))
+        del images
+    assert len(addresses) <= 8 + len(kept), "of 300 batches"
+    for images, as_they_were in kept:
+        assert torch.equal(images, as_they_were)
+
+
+def test_buffers_are_used_over(dataset, monkeypatch):
+    made = []
+
+    class Counted(Buffer):
+        def __init__(self, *arguments):
+            made.append(self)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(loader_module, "Buffer", Counted)
+    assert len(list(fdsl.Loader(dataset, 4, samples=80, ahead=3))) == 20
+    assert len(made) == 1
+
+
+def test_recycled_memory_waits_for_the_last_view():
+    memory = Recycled((2, 3))
+    first = memory.tensor()
+    row, address = first[1], first.data_ptr()
+    del first
+    assert memory.tensor().data_ptr() != address
+    array = row.numpy()
+    del row
+    second, third = memory.tensor(), memory.tensor()
+    assert address not in (second.data_ptr(), third.data_ptr())
+    del array
+    assert memory.tensor().data_ptr() == address
+
+
+def test_a_buffer_is_not_drawn_over_before_its_copy_is_done(dataset, monkeypatch):
+    events = []
+
+    class Fence:
+        def __init__(self):
+            self.number = len(fences)
+
+        def set(self):
+            events.append(("sent", self.number))
+
+        def wait(self):
+            events.append(("reopened", self.number))
+
+    fences = []
+
+    def fenced(shape, device):
+        fences.append(Fence())
+        return Buffer(shape, torch.device("cpu"), fences[-1])
+
+    # a device whose batches are finished by the consumer, as those of a GPU are
+    monkeypatch.setattr(loader_module, "Buffer", fenced)
+    loader = fdsl.Loader(dataset, 4, samples=28, ahead=3, **RANDOM)
+    expected = list(fdsl.Loader(dataset, 4, samples=28, **RANDOM))
+    assert loader.standardize.device.type == "cpu", "made before the device is changed"
+    monkeypatch.setattr(loader, "device", torch.device("meta"))
+    fences.clear()
+    events.clear()
+    assert_same(expected, loader)
+    assert len(fences) == 3
+    for number in range(3):
+        own = [what for what, whose in events if whose == number]
+        assert own == ["reopened", "sent"] * (3 if number == 0 else 2)
+
+
+@pytest.mark.parametrize("leave", ["break", "error", "interrupt", "end"])
+def test_threads_end_with_the_loop(dataset, leave):
+    loader = fdsl.Loader(dataset, 4, samples=None if leave != "end" else 20)
+    raised = {"error": ZeroDivisionError, "interrupt": KeyboardInterrupt}.get(leave)
+
+    def loop():
+        for _ in loader:
+            if leave == "break":
+                break
+            if raised is not None:
+                raise raised
+
+    if raised is None:
+        loop()
+    else:
+        with pytest.raises(raised):
+            loop()
+    assert not drawing_threads()
+
+
+def test_the_callers_torch_threads_are_left_alone(dataset):
+    before = torch.get_num_threads()
+    seen = []
+    torch.set_num_threads(3)
+    try:
+        for _ in fdsl.Loader(dataset, 4, samples=8, **RANDOM):
+            later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+            later.start()
+            later.join()
+            seen.append(torch.get_num_threads())
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [3] * 4
+
+
+def test_an_error_while_drawing_reaches_the_loop_once_as_itself(dataset, monkeypatch):
+    loader = fdsl.Loader(dataset, 4, **PLAIN)
+    original, error = fdsl.FormulaDataset.draw, ZeroDivisionError("the third batch")
+    drawn = itertools.count(1)
+
+    def failing(self, *arguments, **named):
+        if next(drawn) == 3:
+            raise error
+        return original(self, *arguments, **named)
+
+    monkeypatch.setattr(fdsl.FormulaDataset, "draw", failing)
+    iteration = iter(loader)
+    next(iteration)
+    next(iteration)
+    with pytest.raises(ZeroDivisionError) as caught:
+        next(iteration)
+    assert caught.value is error
+    assert list(iteration) == []
+    assert not drawing_threads()
+    assert loader.state_dict()["next_sample"] == 8
+    assert_same([loader.batch(8)], itertools.islice(loader, 1))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("dataset", [1, 2]),
+        ("batch_size", 0),
+        ("batch_size", 2.0),
+        ("batch_size", 36),
+        ("seed", -1),
+        ("augment", (0.3, 1.0)),
+        ("repeats", 0),
+        ("mean", [0.5]),
+        ("mean", [0.5, 0.5, float("nan")]),
+        ("mean", 0.5),
+        ("mean", None),
+        ("std", [0.1, 0.2]),
+        ("std", [0.1, 0.2, 0.0]),
+        ("std", [0.1, 0.2, -1.0]),
+        ("std", [0.1, float("inf"), 0.1]),
+        ("std", "abc"),
+        ("std", None),
+        ("mixup", -1.0),
+        ("cutmix", float("nan")),
+        ("label_smoothing", 1.5),
+        ("device", "gpu"),
+        ("device", "cuda:99"),
+        ("device", None),
+        ("rank", 2),
+        ("rank", -1),
+        ("world_size", 0),
+        ("world_size", 0.5),
+        ("start", -1),
+        ("start", 10**15),
+        ("samples", 0),
+        ("samples", 7),
+        ("samples", 10**15),
+        ("ahead", 0),
+        ("ahead", 65),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_drawn(dataset, monkeypatch, field, value):
+    def never(*_, **__):
+        raise AssertionError("drawn")
+
+    monkeypatch.setattr(fdsl.FormulaDataset, "draw", never)
+    right = {
+        "dataset": dataset,
+        "batch_size": 4,
+        "mean": [0.5] * 3,
+        "std": [0.2] * 3,
+        "rank": 0,
+        "world_size": 2,
+    }
+    with pytest.raises(InputError, match=rf"{field}.* must"):
+        fdsl.Loader(**{**right, field: value})
+
+
+def test_mixing_needs_pairs(dataset):
+    for alpha in ("mixup", "cutmix"):
+        with pytest.raises(InputError, match="batch_size must be even with mixup or cutmix, got 5"):
+            fdsl.Loader(dataset, 5, **{alpha: 1.0})
+
+
+def test_new_instances_end_where_their_numbers_do():
+    dataset = fdsl.FormulaDataset(fdsl.RCDB(classes=2), instances=None, size=32)
+    most = 0xFFFF0000 // 1000 * 2000
+    fdsl.Loader(dataset, 4, samples=most, **PLAIN).batch(most - 4)
+    with pytest.raises(InputError, match=f"samples must be in 0..{most}"):
+        fdsl.Loader(dataset, 4, samples=most + 1)
