@@ -1,4 +1,4 @@
-"""The dataset's laws, in one process and several; the shuffle and crops."""
+"""The dataset's laws, in one process and several; the shuffle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import fdsl
-from fdsl.data.crop import random_resized_crops
 from fdsl.data.order import permuted
 from fdsl.errors import InputError
 
@@ -103,16 +102,3 @@ def test_the_shuffle_mixes():
     assert abs(np.corrcoef(order, np.arange(100_000))[0, 1]) < 0.02
     assert (order != permuted(np.arange(100_000), 100_000, 0, 1)).mean() > 0.999
     assert (order != permuted(np.arange(100_000), 100_000, 1, 0)).mean() > 0.999
-
-
-def test_crops_stay_on_the_canvas():
-    ones = np.arange(2000)
-    views = random_resized_crops(0, ones, ones, np.zeros(2000, int), 512, (0.35, 1.0))
-    for axis in range(2):  # the canvas's corner is at or before the picture's, its far corner at or past it
-        zoom, shift = views[:, axis, axis], views[:, axis, 2]
-        assert (shift <= 1e-9).all()
-        assert (512 * zoom + shift >= 512 - 1e-9).all()
-    area = 1 / (views[:, 0, 0] * views[:, 1, 1])
-    assert area.min() >= 0.3
-    assert area.max() <= 1 + 1e-9
-    assert abs(area.mean() - 0.66) < 0.02

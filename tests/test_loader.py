@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import threading
 
@@ -20,8 +21,9 @@ from fdsl.errors import InputError  # noqa: E402
 PLAIN = {"augment": None, "mean": [0.0] * 3, "std": [1.0] * 3}
 MIXED = {"mixup": 0.8, "cutmix": 1.0, "label_smoothing": 0.1}
 """Everything random, with an epoch that batches of 4 do not divide."""
-CROPPED = {"augment": Augmentation(crop_scale=(0.2, 1.0)), "mean": [0.9] * 3, "std": [0.2] * 3}
-RANDOM = {"seed": 1, "repeats": 3, **CROPPED, **MIXED}
+AUGMENTED = Augmentation(hflip=0.5, vflip=0.5, auto_augment="rand-m9-mstd0.5-inc1", random_erasing=0.5)
+VARIED = {"augment": AUGMENTED, "mean": [0.9] * 3, "std": [0.2] * 3}
+RANDOM = {"seed": 1, "repeats": 3, **VARIED, **MIXED}
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +93,16 @@ def test_repeats_show_an_image_in_a_row_each_time_anew(dataset):
     assert len(fdsl.Loader(dataset, 35, repeats=3)) == 3
 
 
-@pytest.mark.parametrize("instances", [7, None])
-def test_a_training_goes_on_bit_for_bit_from_every_step(instances):
-    dataset = fdsl.FormulaDataset(fdsl.RCDB(classes=5), instances=instances, size=32)
+@pytest.mark.parametrize(
+    ("family", "instances"),
+    [
+        (fdsl.RCDB(classes=5), 7),
+        (fdsl.RCDB(classes=5), None),
+        (fdsl.FractalDB(classes=5, variant="point_color"), 7),
+    ],
+)
+def test_a_training_goes_on_bit_for_bit_from_every_step(family, instances):
+    dataset = fdsl.FormulaDataset(family, instances=instances, size=32)
     whole = list(fdsl.Loader(dataset, 4, samples=124, **RANDOM))  # past the end of a limited epoch
     assert len(whole) == 31
     for step in range(32):
@@ -127,7 +136,7 @@ def test_a_state_of_other_samples_is_refused(dataset):
         "mean": [0.5] * 3,
         "seed": 2,
         "repeats": 2,
-        "augment": None,
+        "augment": dataclasses.replace(AUGMENTED, random_erasing=0.4),
         "mixup": 0.7,
         "cutmix": 0.0,
         "label_smoothing": 0.0,
@@ -150,7 +159,7 @@ def test_a_state_of_other_samples_is_refused(dataset):
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
 def test_ranks_together_see_what_one_alone_sees(dataset, world_size):
-    settings = {"seed": 1, "repeats": 3, "samples": 100, "start": 16, **CROPPED}
+    settings = {"seed": 1, "repeats": 3, "samples": 100, "start": 16, **VARIED}
     alone = fdsl.Loader(dataset, 8, **settings)
     ranks = [
         fdsl.Loader(dataset, 8 // world_size, rank=rank, world_size=world_size, **settings)

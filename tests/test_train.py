@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,17 @@ from fdsl.train.progress import Ticker, clock  # noqa: E402
 from fdsl.train.run import RunFolder  # noqa: E402
 
 TINY = ("patch_size=16", "embed_dim=16", "depth=1", "num_heads=2", "class_token=false", "global_pool=avg")
-# Everything that draws random numbers while it trains.
+# Everything that draws random numbers while it trains; and what pre-training draws besides.
 RANDOM = {"drop_path": 0.2, "mixup": 0.8, "cutmix": 1.0, "label_smoothing": 0.1, "ema_decay": 0.9}
+
+
+AUGMENTED = {
+    "hflip": 0.5,
+    "vflip": 0.5,
+    "auto_augment": "rand-m9-mstd0.5-inc1",
+    "random_erasing": 0.5,
+    "aug_repeats": 3,
+}
 
 
 def _pretrain(out: Path, **changed: Any) -> PretrainConfig:
@@ -98,15 +108,17 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("make", [_pretrain, _finetune])
+@pytest.mark.parametrize(
+    "make", [partial(_pretrain, **RANDOM, **AUGMENTED), partial(_finetune, **RANDOM)], ids=["pre", "fine"]
+)
 def test_interrupted_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, make: Any) -> None:
-    whole = _run(make(tmp_path / "whole", **RANDOM))
+    whole = _run(make(tmp_path / "whole"))
     steps = whole.steps
     for update in (4, 6, steps):  # right after a checkpoint, between two, at the end
         out = tmp_path / f"stopped-{update}"
-        _run_until(make(out, **RANDOM), update)
+        _run_until(make(out), update)
         assert not (out / "result.json").exists()
-        again = _run(make(out, **RANDOM, resume=True))
+        again = _run(make(out, resume=True))
         assert _rows(out) == _rows(tmp_path / "whole")
         name = "model.safetensors"
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -16,6 +16,7 @@ from fdsl.formulas import Family
 from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.random import check_seed
 from fdsl.render import Renderer
+from fdsl.render.retouch import Retouch
 
 UNLIMITED = 1000
 """Instances a category that make an epoch when `instances` is None."""
@@ -123,12 +124,16 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         instances: ArrayLike,
         view: ArrayLike | None = None,
         tone: ArrayLike | None = None,
+        retouch: Retouch | None = None,
         out: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
-        """Draw images by identity, whatever `instances` is: for held-out ones, say; `out` is where, as in `render`."""
+        """Draw images by identity, whatever `instances` is: for held-out ones, say.
+
+        `view`, `tone`, `retouch` and `out` are as in `fdsl.Renderer`.
+        """
         threads = 1 if self.threads is None and get_worker_info() is not None else self.threads
         renderer = Renderer(self.size, self.lines, threads)
-        return renderer(self.family.table(self.seed, categories, instances), view, tone, out=out)
+        return renderer(self.family.table(self.seed, categories, instances), view, tone, retouch, out)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         """Return (image, label): the transform's output, or an RGB PIL image as ImageFolder gives."""

@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from fdsl.data.augment import Augmentation
 from fdsl.data.buffers import Buffer, Recycled
 from fdsl.data.dataset import UNLIMITED, FormulaDataset
 from fdsl.data.mixing import Mixing
-from fdsl.data.order import MAX_REPEATS, permuted
+from fdsl.data.order import permuted
+from fdsl.data.sample_draws import EPOCHS, REPEATS
 from fdsl.data.standardize import Standardize
 from fdsl.errors import InputError, check_int
 from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.random import check_seed
+from fdsl.render.retouch import Retouch
 
 Batch = tuple[Tensor, Tensor]
 
@@ -56,7 +58,7 @@ class Loader:
         batch_size: B, of this rank.
         seed: of order, augmentation and mixing, 0..2^32-1.
         augment: how images are varied; None shows each as it is.
-        repeats: samples an image in a row, each augmented anew, 1..64.
+        repeats: samples an image in a row, each augmented anew, 1..32.
         mean: what is subtracted, 3 values in 0..1; by default measured on 1,024 images when first needed.
         std: what is then divided by, 3 values in 0..1; given with `mean` or not at all.
         mixup: alpha of mixup, 0 for none; the batch size must then be even.
@@ -105,7 +107,7 @@ class Loader:
         self.dataset, self.augment = dataset, augment
         self.batch_size = check_int("batch_size", batch_size, 1)
         self.seed = check_seed(seed)
-        self.repeats = check_int("repeats", repeats, 1, MAX_REPEATS)
+        self.repeats = check_int("repeats", repeats, 1, REPEATS)
         self.world_size = check_int("world_size", world_size, 1)
         self.rank = check_int("rank", rank, 0, self.world_size - 1)
         self.ahead = check_int("ahead", ahead, 1, 64)
@@ -136,7 +138,7 @@ class Loader:
                 f"batch_size must be <= {self._epoch // self.world_size}, the samples of an epoch for each rank, "
                 f"got {self.batch_size}: no batch would be full"
             )
-        epochs = MAX_INSTANCE // UNLIMITED if self.dataset.instances is None else 1 << 32
+        epochs = MAX_INSTANCE // UNLIMITED if self.dataset.instances is None else EPOCHS
         for field, number in (("start", start), ("samples", self.samples or 0)):
             check_int(field, number, 0, epochs * self._epoch)
 
@@ -265,9 +267,9 @@ class Loader:
             here = epochs == epoch
             indices[here] = permuted(positions[here], len(self.dataset), self.seed, int(epoch))
         categories, instances = self.dataset.identify(indices, epochs)
-        view, tone = self._plan(categories, instances, epochs, repetitions)
+        plan = self._plan(categories, instances, epochs, repetitions)
         pixels, labels = buffer.reopen()
-        self.dataset.draw(categories, instances, view, tone, out=pixels)
+        self.dataset.draw(categories, instances, *plan, out=pixels)
         labels[:] = categories
 
     def _plan(
@@ -276,12 +278,24 @@ class Loader:
         instances: NDArray[np.int64],
         epochs: NDArray[np.int64],
         repetitions: NDArray[np.int64],
-    ) -> tuple[NDArray[np.float64] | None, NDArray[np.uint8] | None]:
+    ) -> tuple[ArrayLike | None, ArrayLike | None, Retouch | None]:
+        """Return view, tone and retouch of each image."""
         if self.augment is None:
-            return None, None
-        canvas = self.dataset.family.native_size
-        plan = self.augment.plan(self.seed, categories, instances, epochs, repeats=repetitions, canvas=canvas)
-        return plan.view, plan.tone
+            return None, None, None
+        channels = self.dataset.channels
+        plan = self.augment.plan(
+            self.seed,
+            categories,
+            instances,
+            epochs,
+            repeats=repetitions,
+            canvas=self.dataset.family.native_size,
+            size=self.dataset.size,
+            channels=channels,
+            mean=self.standardize.mean[:channels],
+            std=self.standardize.std[:channels],
+        )
+        return plan.view, plan.tone, plan.retouch
 
     def _finish(self, first: int, buffer: Buffer, floats: Recycled | None) -> Batch:
         """Make what was drawn into what a model is fed."""

@@ -9,8 +9,6 @@ from fdsl.random import Purpose, blocks
 
 ROUNDS = 6
 STREAM = "order"
-MAX_REPEATS = 64
-"""Most samples in a row that may show one image."""
 
 
 def permuted(positions: ArrayLike, count: int, seed: int, epoch: int) -> NDArray[np.int64]:

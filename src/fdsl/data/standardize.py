@@ -17,8 +17,8 @@ class Standardize:
     """Subtracts a mean and divides by a deviation, on one device.
 
     Args:
-        mean: 3 values, one a channel, in units of 0..1 for black to white.
-        std: 3 values > 0 in the same units.
+        mean: 3 values, one a channel, 0 for black to 1 for white.
+        std: 3 values in the same units, 1e-6..1.
         device: where the pixels are.
 
     Raises:
@@ -28,7 +28,7 @@ class Standardize:
     def __init__(
         self, mean: Iterable[float], std: Iterable[float], device: torch.device | str = "cpu"
     ) -> None:
-        self.mean, self.std = _three("mean", mean, -1e6), _three("std", std, 1e-6)
+        self.mean, self.std = _three("mean", mean, 0), _three("std", std, 1e-6)
         self.device = torch.device(device)
         self._same = len(set(self.mean)) == len(set(self.std)) == 1
         self._scale = (1 / (255 * np.array(self.std))).astype(np.float32)
@@ -103,7 +103,7 @@ def _three(field: str, values: Iterable[float], low: float) -> tuple[float, ...]
         raise InputError(f"{field} must be 3 numbers, one a channel, got {values!r}") from error
     if len(listed) != 3:
         raise InputError(f"{field} must be 3 numbers, one a channel, got {len(listed)}")
-    return tuple(check_float(f"{field}[{channel}]", value, low) for channel, value in enumerate(listed))
+    return tuple(check_float(f"{field}[{channel}]", value, low, 1) for channel, value in enumerate(listed))
 
 
 @njit(nogil=True, cache=True)

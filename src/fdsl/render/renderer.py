@@ -17,7 +17,9 @@ from fdsl.geometry.affine3d import AffineMaps3D
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.geometry.table import Table
 from fdsl.render.cpu import affine2d, affine3d, radial
+from fdsl.render.cpu.retouch import retouched
 from fdsl.render.frame import Frame
+from fdsl.render.retouch import Retouch
 
 MIN_SIZE, MAX_SIZE = 32, 1024
 AREA_BELOW = 160
@@ -68,6 +70,7 @@ class Renderer:
         table: Table,
         view: ArrayLike | None = None,
         tone: ArrayLike | None = None,
+        retouch: Retouch | None = None,
         out: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
         """Draw every row of a parameter table.
@@ -77,13 +80,14 @@ class Renderer:
             view: [N, 2, 3] or [2, 3], an affine from the native canvas to itself, applied before any pixel exists: the
                 identity shows the canvas whole, a scale above 1 zooms in. Units: native canvas pixels.
             tone: uint8 [N, 256] or [256], the output value of each gray (of each channel in colour).
+            retouch: what to do to the finished images, one row each.
             out: where to draw, uint8 [N, size, size] or [N, size, size, 3], C-contiguous.
 
         Returns:
             uint8 [N, size, size], or [N, size, size, 3] from a colour family.
 
         Raises:
-            InputError: a shape or dtype is wrong, or a view is not finite or not invertible.
+            InputError: a shape or dtype is wrong, or a view is not finite or not invertible; nothing is drawn.
         """
         if type(table) not in _DRAWERS:
             kinds = ", ".join(kind.__name__ for kind in _DRAWERS)
@@ -94,12 +98,15 @@ class Renderer:
         images = np.empty(shape, np.uint8) if out is None else out
         if images.shape != shape or images.dtype != np.uint8 or not images.flags.c_contiguous:
             raise InputError(f"out must be C-contiguous uint8 {shape}, got {images.dtype} {images.shape}")
+        if retouch is not None:
+            retouch.check_fits(images)
         if len(table) == 0:
             return images
         factor = self.factor(table.canvas)
         scale = self.size * factor / table.canvas
         frame = Frame(self.size, factor, scale * check_view(view, len(table)), check_tone(tone, len(table)))
-        self._spread(_DRAWERS[type(table)](table, frame, images), len(table))
+        draw = _DRAWERS[type(table)](table, frame, images)
+        self._spread(draw if retouch is None else retouched(draw, retouch, images), len(table))
         return images
 
     def _spread(self, draw: Draw, rows: int) -> None:

@@ -9,11 +9,13 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from fdsl.data.augment import Augmentation
-from fdsl.data.order import MAX_REPEATS
+from fdsl.data.sample_draws import REPEATS
 from fdsl.errors import InputError, check_choice, check_float, check_int
+
+if TYPE_CHECKING:
+    from fdsl.data.augment import Augmentation
 
 DEFAULT_MODEL = "vit_tiny_patch16_224"
 MANY = 10**9  # more than any run needs of what is counted; larger numbers are slips of the keyboard
@@ -155,6 +157,14 @@ class PretrainConfig(TrainConfig):
     """How a drawing becomes pixels: crisp (at the output size), area (drawn larger and averaged), or auto."""
     crop_scale: tuple[float, float] | None = (0.35, 1.0)
     """Smallest and largest share of the canvas a random crop shows; None shows all of it."""
+    hflip: float = 0.0
+    """Probability of a mirror image, left for right."""
+    vflip: float = 0.0
+    """Probability of a mirror image, top for bottom."""
+    auto_augment: str | None = None
+    """RandAugment as timm writes it, for example rand-m9-mstd0.5-inc1; None is off."""
+    random_erasing: float = 0.0
+    """Probability that a rectangle of the image becomes noise."""
     aug_repeats: int = 1
     """Samples in a row that show one image, each augmented anew (repeated augmentation)."""
     model: str = DEFAULT_MODEL
@@ -182,13 +192,21 @@ class PretrainConfig(TrainConfig):
         check_int("held_out", self.held_out, 1, 10**7)
         if self.crop_scale is not None:
             object.__setattr__(self, "crop_scale", tuple(self.crop_scale))
-        check_int("aug_repeats", self.aug_repeats, 1, MAX_REPEATS)
-        _ = self.augmentation
+        check_int("aug_repeats", self.aug_repeats, 1, REPEATS)
+        _ = self.augmentation  # checks itself
 
     @property
     def augmentation(self) -> Augmentation:
         """How training images are varied."""
-        return Augmentation(crop_scale=self.crop_scale)
+        from fdsl.data.augment import Augmentation  # loads numba, which a fine-tuning can do without
+
+        return Augmentation(
+            crop_scale=self.crop_scale,
+            hflip=self.hflip,
+            vflip=self.vflip,
+            auto_augment=self.auto_augment,
+            random_erasing=self.random_erasing,
+        )
 
     @property
     def steps(self) -> int:
