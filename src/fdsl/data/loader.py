@@ -262,10 +262,7 @@ class Loader:
         begin = first + self.rank * self.batch_size
         images, repetitions = np.divmod(np.arange(begin, begin + self.batch_size), self.repeats)
         epochs, positions = np.divmod(images, len(self.dataset))
-        indices = np.empty_like(positions)
-        for epoch in np.unique(epochs):
-            here = epochs == epoch
-            indices[here] = permuted(positions[here], len(self.dataset), self.seed, int(epoch))
+        indices = permuted(positions, len(self.dataset), self.seed, epochs)
         categories, instances = self.dataset.identify(indices, epochs)
         plan = self._plan(categories, instances, epochs, repetitions)
         pixels, labels = buffer.reopen()
