@@ -48,9 +48,7 @@ def _walk(
         while True:
             left, right = value[n] >> half, value[n] & mask
             for turn in range(ROUNDS):
-                word = philox_block(
-                    uint32(right), epoch[n], uint32(PURPOSE), uint32(turn), seed, stream
-                )[0]
+                word = philox_block(uint32(right), epoch[n], uint32(PURPOSE), uint32(turn), seed, stream)[0]
                 left, right = right, left ^ (np.int64(word) & mask)
             value[n] = (left << half) | right
             if value[n] < count:

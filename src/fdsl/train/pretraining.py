@@ -134,7 +134,7 @@ def _family(config: PretrainConfig) -> Family:
     held_out = ceil(config.held_out / drawn.classes)
     if config.instances is None:
         epochs = UNLIMITED_HELD_OUT // UNLIMITED
-        most = epochs * UNLIMITED * drawn.classes
+        most = epochs * UNLIMITED * drawn.classes * config.aug_repeats
         if config.samples > most:
             raise InputError(
                 f"samples must be <= {most} with {drawn.classes} classes, got {config.samples}: "
