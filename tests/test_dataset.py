@@ -97,6 +97,12 @@ def test_the_shuffle_is_a_permutation(count, seed, epoch):
     assert sorted(permuted(np.arange(count), count, seed, epoch)) == list(range(count))
 
 
+def test_positions_of_several_epochs_are_looked_up_together():
+    positions, epochs = np.tile(np.arange(100), 3), np.repeat([0, 5, 7], 100)
+    one_by_one = [permuted(np.arange(100), 100, 2, epoch) for epoch in (0, 5, 7)]
+    assert (permuted(positions, 100, 2, epochs) == np.concatenate(one_by_one)).all()
+
+
 def test_the_shuffle_mixes():
     order = permuted(np.arange(100_000), 100_000, 0, 0)
     assert abs(np.corrcoef(order, np.arange(100_000))[0, 1]) < 0.02

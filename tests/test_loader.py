@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 import fdsl  # noqa: E402
 from fdsl.data.augment import Augmentation  # noqa: E402
 from fdsl.data.order import permuted  # noqa: E402
+from fdsl.data.standardize import Standardize  # noqa: E402
 from fdsl.errors import InputError  # noqa: E402
 
 PLAIN = {"augment": None, "mean": [0.0] * 3, "std": [1.0] * 3}
@@ -183,6 +184,19 @@ def test_values_are_standardized(dataset, colour):
             np.testing.assert_allclose(images.permute(0, 2, 3, 1).numpy(), expected, rtol=0, atol=2e-6)
             planes = 1 if source is dataset and len(set(mean)) == 1 else 3
             assert images.stride(1) == (0 if planes == 1 else 32 * 32)
+
+
+@pytest.mark.parametrize("mean", [[0.4] * 3, [0.485, 0.456, 0.406]])
+@pytest.mark.parametrize("shape", [(3, 9, 17), (3, 9, 17, 3)])
+def test_other_devices_compute_the_same_bits(shape, mean):
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    standardize = Standardize(mean, [0.2, 0.2, 0.2])
+    here = standardize(pixels)
+    standardize.device = torch.device(
+        "meta"
+    )  # takes torch's operations, as a GPU does; the pixels are still here
+    assert torch.equal(standardize(pixels), here)
+    assert standardize(pixels).stride(1) == here.stride(1)
 
 
 def test_mean_and_deviation_are_measured(dataset):
