@@ -1,8 +1,6 @@
-"""The dataset's laws, in one process and several, and the loader's."""
+"""The dataset's laws, in one process and several; the shuffle."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import fdsl
-from fdsl.data.crop import random_resized_crops
 from fdsl.data.order import permuted
 from fdsl.errors import InputError
 
@@ -100,66 +97,14 @@ def test_the_shuffle_is_a_permutation(count, seed, epoch):
     assert sorted(permuted(np.arange(count), count, seed, epoch)) == list(range(count))
 
 
+def test_positions_of_several_epochs_are_looked_up_together():
+    positions, epochs = np.tile(np.arange(100), 3), np.repeat([0, 5, 7], 100)
+    one_by_one = [permuted(np.arange(100), 100, 2, epoch) for epoch in (0, 5, 7)]
+    assert (permuted(positions, 100, 2, epochs) == np.concatenate(one_by_one)).all()
+
+
 def test_the_shuffle_mixes():
     order = permuted(np.arange(100_000), 100_000, 0, 0)
     assert abs(np.corrcoef(order, np.arange(100_000))[0, 1]) < 0.02
     assert (order != permuted(np.arange(100_000), 100_000, 0, 1)).mean() > 0.999
     assert (order != permuted(np.arange(100_000), 100_000, 1, 0)).mean() > 0.999
-
-
-def test_crops_stay_on_the_canvas():
-    ones = np.arange(2000)
-    views = random_resized_crops(0, ones, ones, np.zeros(2000, int), 512, (0.35, 1.0))
-    for axis in range(2):  # the canvas's corner is at or before the picture's, its far corner at or past it
-        zoom, shift = views[:, axis, axis], views[:, axis, 2]
-        assert (shift <= 1e-9).all()
-        assert (512 * zoom + shift >= 512 - 1e-9).all()
-    area = 1 / (views[:, 0, 0] * views[:, 1, 1])
-    assert area.min() >= 0.3
-    assert area.max() <= 1 + 1e-9
-    assert abs(area.mean() - 0.66) < 0.02
-
-
-@pytest.mark.parametrize("prefetch", [0, 2])
-def test_every_sample_is_seen_once_an_epoch(dataset, prefetch):
-    loader = fdsl.Loader(dataset, 5, crop_scale=None, prefetch=prefetch)
-    images = np.concatenate([batch.numpy() for batch, _ in loader])
-    expected = {image.tobytes() for image in dataset.render(np.arange(35))}
-    assert len(images) == len(loader) * 5 == 35
-    assert {image.tobytes() for image in images} == expected
-
-
-@pytest.mark.parametrize("instances", [7, None])
-def test_a_loader_started_anywhere_continues(instances):
-    dataset = fdsl.FormulaDataset(fdsl.RCDB(classes=5), instances=instances, size=32)
-    samples = 44  # past the end of a limited epoch
-    whole = list(fdsl.Loader(dataset, 4, seed=1, samples=samples))
-    for start in range(0, samples, 4):
-        rest = list(fdsl.Loader(dataset, 4, seed=1, start=start, samples=samples))
-        assert len(rest) == (samples - start) // 4
-        for (images, labels), (images_again, labels_again) in zip(whole[start // 4 :], rest, strict=True):
-            assert torch.equal(images, images_again)
-            assert torch.equal(labels, labels_again)
-
-
-def test_crops_differ_from_epoch_to_epoch(dataset):
-    loader = fdsl.Loader(dataset, 35, samples=70)
-    first, second = (batch for batch, _ in loader)
-    assert {image.numpy().tobytes() for image in first}.isdisjoint(
-        {image.numpy().tobytes() for image in second}
-    )
-
-
-def test_a_loader_can_be_left_early(dataset):
-    images = [batch for batch, _ in itertools.islice(fdsl.Loader(dataset, 4, samples=10_000), 2)]
-    assert len(images) == 2
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("batch_size", 0), ("start", -1), ("prefetch", -1), ("samples", 0), ("crop_scale", (0.9, 0.2))],
-)
-def test_loader_arguments_are_checked(dataset, field, value):
-    arguments = {"batch_size": 4, field: value}
-    with pytest.raises(InputError, match=rf"{field}.* must be"):
-        fdsl.Loader(dataset, **arguments)

@@ -13,6 +13,7 @@ import fdsl
 
 # A name that leaves this list breaks somebody's program: say so in CHANGELOG.md.
 PUBLIC_NAMES = [
+    "Augmentation",
     "DataError",
     "ExFractalDB",
     "FdslError",
@@ -64,7 +65,7 @@ def test_import_is_light():
 
 def test_drawing_needs_no_torch():
     drawing = "fdsl.Renderer(32)(fdsl.family('RCDB', classes=2).table(0, [0], [0]))"
-    assert not loaded_after(f"import fdsl; {drawing}; fdsl.contact_sheet") & {
+    assert not loaded_after(f"import fdsl; {drawing}; fdsl.contact_sheet; fdsl.Augmentation()") & {
         "torch",
         "timm",
         "lightning",

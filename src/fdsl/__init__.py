@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fdsl.errors import DataError, FdslError, InputError
 
 if TYPE_CHECKING:
+    from fdsl.data.augment import Augmentation
     from fdsl.data.dataset import FormulaDataset
     from fdsl.data.loader import Loader
     from fdsl.evaluate.sheet import contact_sheet
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "RCDB",
+    "Augmentation",
     "DataError",
     "ExFractalDB",
     "FdslError",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Augmentation": "fdsl.data.augment",
     "RCDB": "fdsl.formulas",
     "ExFractalDB": "fdsl.formulas",
     "FormulaDataset": "fdsl.data.dataset",

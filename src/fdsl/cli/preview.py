@@ -38,8 +38,9 @@ class PreviewConfig:
     """Categories of the dataset; None is the family's own number."""
     seed: int = 0
     """Seed of the dataset."""
-    lines: Literal["auto", "crisp", "area"] = "auto"
-    """How a drawing becomes pixels: crisp (at the output size), area (drawn larger and averaged), or auto."""
+    lines: Literal["auto", "crisp", "area", "native"] = "auto"
+    """How a drawing becomes pixels: crisp (at the output size), area (drawn larger and averaged), native
+    (drawn at the native size and resampled), or auto."""
     options: tuple[str, ...] = ()
     """Further fields of the family as KEY=VALUE, for example variant=paper."""
 

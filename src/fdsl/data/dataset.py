@@ -16,6 +16,7 @@ from fdsl.formulas import Family
 from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.random import check_seed
 from fdsl.render import Renderer
+from fdsl.render.retouch import Retouch
 
 UNLIMITED = 1000
 """Instances a category that make an epoch when `instances` is None."""
@@ -33,7 +34,7 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         size: side of the images, 32..1024 pixels.
         seed: the dataset's, 0..2^32-1. Another seed is another dataset, other categories included.
         transform: applied to each PIL image of `dataset[i]`.
-        lines: "auto", "crisp" or "area"; see `fdsl.Renderer`.
+        lines: "auto", "crisp", "area" or "native"; see `fdsl.Renderer`.
         threads: how many threads draw a batch; None for all cores, one inside a DataLoader worker.
 
     Raises:
@@ -123,11 +124,16 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         instances: ArrayLike,
         view: ArrayLike | None = None,
         tone: ArrayLike | None = None,
+        retouch: Retouch | None = None,
+        out: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
-        """Draw images by identity, whatever `instances` is: for held-out ones, say."""
+        """Draw images by identity, whatever `instances` is: for held-out ones, say.
+
+        `view`, `tone`, `retouch` and `out` are as in `fdsl.Renderer`.
+        """
         threads = 1 if self.threads is None and get_worker_info() is not None else self.threads
         renderer = Renderer(self.size, self.lines, threads)
-        return renderer(self.family.table(self.seed, categories, instances), view, tone)
+        return renderer(self.family.table(self.seed, categories, instances), view, tone, retouch, out)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         """Return (image, label): the transform's output, or an RGB PIL image as ImageFolder gives."""

@@ -1,42 +1,83 @@
-"""Batches for training: drawn ahead by a thread while the model works."""
+"""Batches for training: drawn ahead by a thread while the model works, standardized, on the device."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from fdsl.data.crop import random_resized_crops
-from fdsl.data.dataset import FormulaDataset
+from fdsl.data.augment import Augmentation
+from fdsl.data.buffers import Buffer, Recycled
+from fdsl.data.dataset import UNLIMITED, FormulaDataset
+from fdsl.data.mixing import Mixing
 from fdsl.data.order import permuted
-from fdsl.errors import InputError, check_float, check_int
+from fdsl.data.sample_draws import EPOCHS, REPEATS
+from fdsl.data.standardize import Standardize
+from fdsl.errors import InputError, check_int
+from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.random import check_seed
+from fdsl.render.retouch import Retouch
+
+Batch = tuple[Tensor, Tensor]
+
+CROPS = Augmentation(crop_scale=(0.35, 1.0))
+"""The augmentation of a loader that is told none: random crops down to a third of the canvas."""
+MEASURED = 1024
+"""Images whose mean and deviation stand for a dataset's; 0.2 s on one core."""
 
 
 class Loader:
-    """Iterates over shuffled, randomly cropped batches of a `FormulaDataset`.
+    """Iterates over shuffled, augmented, standardized batches of a `FormulaDataset`.
 
-    Sample n of a training, n = 0, 1, 2 ... over all epochs, is a pure function of (dataset, seed, n): a resumed
-    training passes the number of samples it has consumed as `start` and sees what it would have seen.
+    A training is a row of samples n = 0, 1, 2 ... without end. Sample n shows image n // repeats of the row of epochs,
+    each of which passes over the whole dataset in an order of its own, and is a pure function of (dataset, settings,
+    n): not of threads, device or how often the training was interrupted. Its state is the number of samples consumed.
+
+    An iteration goes on from there to `samples`, or, without that, to the end of the epoch: `for epoch in range(9): for
+    images, targets in loader` sees nine epochs. Batches are full; samples too few for one wait for the next epoch.
+
+    A thread draws ahead into memory that is used over and over; how many more threads draw, and at which size, the
+    dataset says. On a GPU a batch is drawn into pinned memory, sent as uint8 without waiting, and made floats there.
+
+    In repeated augmentation (Hoffer et al., CVPR 2020) the `repeats` views of an image follow one another, mostly in
+    one batch of one rank, and an epoch has `repeats` samples an image. timm's RepeatAugSampler deals the views out to
+    different ranks and stops the epoch after as many samples as there are images, a random third of them at 3 repeats.
 
     Args:
         dataset: what to draw.
-        batch_size: B.
-        seed: of order and crops, 0..2^32-1.
-        crop_scale: share of the canvas's area that a random resized crop shows; None for the whole canvas.
-        start: samples already consumed.
-        samples: where the training ends, counted from its beginning; default one epoch past `start`.
-        prefetch: batches drawn ahead by a thread; 0 draws each when it is asked for.
+        batch_size: B, of this rank.
+        seed: of order, augmentation and mixing, 0..2^32-1.
+        augment: how images are varied; None shows each as it is.
+        repeats: samples an image in a row, each augmented anew, 1..32.
+        mean: what is subtracted, 3 values in 0..1; by default measured on 1,024 images when first needed.
+        std: what is then divided by, 3 values in 0..1; given with `mean` or not at all.
+        mixup: alpha of mixup, 0 for none; the batch size must then be even.
+        cutmix: alpha of CutMix, likewise; with both, each batch gets one of them.
+        label_smoothing: probability spread evenly over all classes in the targets.
+        device: where batches go.
+        rank: of this process, 0..world_size-1. Of the samples of a step, t * B * world_size and on, it takes its own B.
+            So W ranks with batches of B / W see what one with B sees; only mixing differs, as each mixes its own batch.
+        world_size: processes that train together.
+        start: samples consumed already, by all ranks together.
+        samples: where the training ends, counted from its beginning; None never ends it.
+        ahead: batches that are drawn ahead, 1..64.
 
     Yields:
-        (images, labels): uint8 [B, H, W], or [B, H, W, 3] from a colour family; int64 [B]. Full batches only.
+        (images, targets): float32 [B, 3, H, W] and int64 [B]; float32 [B, classes] with mixup, CutMix or smoothing. The
+        channels of gray images are one in memory (stride 0) where mean and std are alike: `clone` before changing them.
 
     Raises:
-        InputError: an argument is out of range.
+        InputError: an argument is out of range or does not fit another; nothing is drawn then.
     """
 
     def __init__(
@@ -45,61 +86,237 @@ class Loader:
         batch_size: int,
         *,
         seed: int = 0,
-        crop_scale: tuple[float, float] | None = (0.35, 1.0),
+        augment: Augmentation | None = CROPS,
+        repeats: int = 1,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        label_smoothing: float = 0.0,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
         start: int = 0,
         samples: int | None = None,
-        prefetch: int = 2,
+        ahead: int = 2,
     ) -> None:
-        self.dataset = dataset
+        if not isinstance(dataset, FormulaDataset):
+            raise InputError(f"dataset must be an fdsl.FormulaDataset, got {dataset!r}")
+        if augment is not None and not isinstance(augment, Augmentation):
+            raise InputError(f"augment must be an Augmentation or None, got {augment!r}")
+        self.dataset, self.augment = dataset, augment
         self.batch_size = check_int("batch_size", batch_size, 1)
         self.seed = check_seed(seed)
-        self.crop_scale = crop_scale
-        self.start = check_int("start", start, 0)
-        self.samples = start + len(dataset) if samples is None else check_int("samples", samples, 1)
-        if self.samples < self.batch_size:
+        self.repeats = check_int("repeats", repeats, 1, REPEATS)
+        self.world_size = check_int("world_size", world_size, 1)
+        self.rank = check_int("rank", rank, 0, self.world_size - 1)
+        self.ahead = check_int("ahead", ahead, 1, 64)
+        self.device = _device(device)
+        self.mixing = Mixing(
+            classes=dataset.family.classes,
+            mixup=mixup,
+            cutmix=cutmix,
+            label_smoothing=label_smoothing,
+            seed=self.seed,
+        )
+        if self.mixing.mixes and self.batch_size % 2:
+            raise InputError(f"batch_size must be even with mixup or cutmix, got {batch_size}")
+        if (mean is None) != (std is None):
+            raise InputError(f"mean and std must be given together or not at all, got {mean!r} and {std!r}")
+        self._given = None if mean is None or std is None else Standardize(mean, std, self.device)
+        self.samples = None if samples is None else check_int("samples", samples, 0)
+        self._check_reach(start)
+        self.seek(start)
+
+    def _check_reach(self, start: int) -> None:
+        """Check that there is a batch before the end, and that the epoch of the end still has a number."""
+        if self.samples is not None and self.samples < self._step:
+            needed = f"{self._step}, a batch of each rank"
+            raise InputError(f"samples must be >= {needed}, got {self.samples}: no batch would be full")
+        if self._epoch < self._step and self.samples is None:
             raise InputError(
-                f"batch_size must be <= samples ({self.samples}), got {batch_size}: no batch would be full"
+                f"batch_size must be <= {self._epoch // self.world_size}, the samples of an epoch for each rank, "
+                f"got {self.batch_size}: no batch would be full"
             )
-        self.prefetch = check_int("prefetch", prefetch, 0, 64)
-        if crop_scale is not None:
-            low = check_float("crop_scale[0]", crop_scale[0], 1e-3, 1.0)
-            if check_float("crop_scale[1]", crop_scale[1], 1e-3, 1.0) < low:
-                raise InputError(f"crop_scale must be (least, most), got {crop_scale}")
+        epochs = MAX_INSTANCE // UNLIMITED if self.dataset.instances is None else EPOCHS
+        for field, number in (("start", start), ("samples", self.samples or 0)):
+            check_int(field, number, 0, epochs * self._epoch)
+
+    @property
+    def _step(self) -> int:
+        """Samples of one step, over all ranks."""
+        return self.batch_size * self.world_size
+
+    @property
+    def _epoch(self) -> int:
+        """Samples of one epoch."""
+        return len(self.dataset) * self.repeats
+
+    @cached_property
+    def standardize(self) -> Standardize:
+        """What makes uint8 pixels into what a model sees; its `mean` and `std` are the ones given or measured."""
+        if self._given is not None:
+            return self._given
+        instances, categories = np.divmod(np.arange(MEASURED), self.dataset.family.classes)
+        return Standardize.of(self.dataset.draw(categories, instances), self.device)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides samples, 64 hex digits; batch size, ranks, device and threads do not."""
+        dataset, given = self.dataset, self._given
+        content = {
+            "family": dataset.family.digest(dataset.seed),
+            "instances": dataset.instances,
+            "size": dataset.size,
+            "lines": dataset.lines,
+            "seed": self.seed,
+            "augment": None if self.augment is None else asdict(self.augment),
+            "repeats": self.repeats,
+            "standardize": None if given is None else (given.mean, given.std),
+            "mixing": asdict(self.mixing),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the training is: the samples consumed by all ranks, and the fingerprint of what decides them.
+
+        A batch counts as consumed once it is handed out; those drawn ahead do not.
+        """
+        return {"next_sample": self._next, "fingerprint": self.fingerprint}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where the loader of `state` was, from the next iteration on.
+
+        Raises:
+            InputError: it is no such state, or that of a loader of other samples.
+        """
+        if not isinstance(state, dict) or set(state) != {"next_sample", "fingerprint"}:
+            raise InputError(f"state must hold next_sample and fingerprint, got {state!r}")
+        if state["fingerprint"] != self.fingerprint:
+            raise InputError(
+                f"fingerprint must be {self.fingerprint}, got {state['fingerprint']}: "
+                "the state is that of another dataset, seed, augmentation or mixing"
+            )
+        self.seek(state["next_sample"])
+
+    def seek(self, sample: int) -> None:
+        """Let the next iteration begin at sample number `sample`.
+
+        Raises:
+            InputError: it is negative or no integer.
+        """
+        self._next = check_int("next_sample", sample, 0)
 
     def __len__(self) -> int:
-        """Batches left."""
-        return max(0, self.samples - self.start) // self.batch_size
+        """Batches of an iteration that begins now."""
+        if self.samples is not None:
+            return max(0, self.samples - self._next) // self._step
+        return (-(-(self._next + self._step) // self._epoch) * self._epoch - self._next) // self._step
 
-    def batch(self, first: int) -> tuple[Tensor, Tensor]:
-        """Draw the batch that begins with sample number `first`."""
-        number = np.arange(first, first + self.batch_size)
-        epochs, positions = np.divmod(number, len(self.dataset))
-        indices = np.empty_like(positions)
-        for epoch in np.unique(epochs):
-            here = epochs == epoch
-            indices[here] = permuted(positions[here], len(self.dataset), self.seed, int(epoch))
+    def batch(self, first: int) -> Batch:
+        """Draw this rank's batch of the step that begins with sample number `first`, whatever the state is."""
+        buffer = self._buffer()
+        self._draw(check_int("first", first, 0), buffer)
+        return self._finish(first, buffer, None)
+
+    def __iter__(self) -> Iterator[Batch]:
+        firsts = iter(range(self._next, self._next + len(self) * self._step, self._step))
+        here = self.device.type == "cpu"
+        # here a buffer is free once its task is done; a GPU may still copy from it when it is drawn over next
+        buffers = [self._buffer() for _ in range(1 if here else self.ahead)]
+        floats = Recycled((self.batch_size, self.standardize.count(self.dataset.channels), *self._square))
+        waiting: deque[tuple[int, Buffer, Future[Batch | None]]] = deque()
+
+        def draw(first: int, buffer: Buffer) -> Batch | None:
+            self._draw(first, buffer)
+            return self._finish(first, buffer, floats) if here else None
+
+        def ask() -> None:
+            if (first := next(firsts, None)) is not None:
+                buffer = buffers[(first // self._step) % len(buffers)]
+                waiting.append((first, buffer, thread.submit(draw, first, buffer)))
+
+        thread = drawing_thread()
+        try:
+            for _ in range(self.ahead):
+                ask()
+            while waiting:
+                first, buffer, task = waiting.popleft()
+                batch = task.result() or self._finish(first, buffer, None)
+                ask()  # the buffer just sent: only now, behind its copy
+                self._next = first + self._step
+                yield batch
+        finally:
+            thread.shutdown(cancel_futures=True)
+
+    @property
+    def _square(self) -> tuple[int, int]:
+        return self.dataset.size, self.dataset.size
+
+    def _buffer(self) -> Buffer:
+        colour = (3,) if self.dataset.channels == 3 else ()
+        return Buffer((self.batch_size, *self._square, *colour), self.device)
+
+    def _draw(self, first: int, buffer: Buffer) -> None:
+        """Draw this rank's samples of the step that begins with `first`."""
+        begin = first + self.rank * self.batch_size
+        images, repetitions = np.divmod(np.arange(begin, begin + self.batch_size), self.repeats)
+        epochs, positions = np.divmod(images, len(self.dataset))
+        indices = permuted(positions, len(self.dataset), self.seed, epochs)
         categories, instances = self.dataset.identify(indices, epochs)
-        view = None
-        if self.crop_scale is not None:
-            canvas = self.dataset.family.native_size
-            view = random_resized_crops(self.seed, categories, instances, epochs, canvas, self.crop_scale)
-        images = self.dataset.draw(categories, instances, view)
-        return torch.from_numpy(images), torch.from_numpy(categories)
+        plan = self._plan(categories, instances, epochs, repetitions)
+        pixels, labels = buffer.reopen()
+        self.dataset.draw(categories, instances, *plan, out=pixels)
+        labels[:] = categories
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        starts = range(self.start, self.start + len(self) * self.batch_size, self.batch_size)
-        if self.prefetch == 0:
-            yield from map(self.batch, starts)
-            return
-        with ThreadPoolExecutor(1, thread_name_prefix="fdsl-ahead") as pool:
-            ahead: deque[Future[tuple[Tensor, Tensor]]] = deque()
-            try:
-                for first in starts:
-                    ahead.append(pool.submit(self.batch, first))
-                    if len(ahead) > self.prefetch:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                for waiting in ahead:
-                    waiting.cancel()
+    def _plan(
+        self,
+        categories: NDArray[np.int64],
+        instances: NDArray[np.int64],
+        epochs: NDArray[np.int64],
+        repetitions: NDArray[np.int64],
+    ) -> tuple[ArrayLike | None, ArrayLike | None, Retouch | None]:
+        """Return view, tone and retouch of each image."""
+        if self.augment is None:
+            return None, None, None
+        channels = self.dataset.channels
+        plan = self.augment.plan(
+            self.seed,
+            categories,
+            instances,
+            epochs,
+            repeats=repetitions,
+            canvas=self.dataset.family.native_size,
+            size=self.dataset.size,
+            channels=channels,
+            mean=self.standardize.mean[:channels],
+            std=self.standardize.std[:channels],
+        )
+        return plan.view, plan.tone, plan.retouch
+
+    def _finish(self, first: int, buffer: Buffer, floats: Recycled | None) -> Batch:
+        """Make what was drawn into what a model is fed."""
+        pixels, labels = buffer.send()
+        images = self.standardize.planes(pixels, None if floats is None else floats.tensor())
+        targets = self.mixing(images, labels, first + self.rank * self.batch_size)
+        return images.expand(-1, 3, -1, -1), targets
+
+
+def drawing_thread() -> ThreadPoolExecutor:
+    """Return a thread whose own torch operations start no further ones, which would take the model's cores."""
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="fdsl-loader")
+    pool.submit(torch.set_num_threads, 1).result()
+    torch.set_num_threads(threads)  # the number is each thread's own, but also that of threads to come
+    return pool
+
+
+def _device(device: torch.device | str) -> torch.device:
+    """Return the device, tried out."""
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"device must be one that torch finds here, got {device!r}: {reason}") from error
+    return found

@@ -140,7 +140,9 @@ def _searched(seed: int, classes: int, least_variance: float) -> Systems:
             address = np.array([seed, stream_word(stream), number, SEARCH], np.uint32)
             affine3d.trace(address, maps[row].astype(np.float32), begins[row], orbits)
             scale = affine3d.normalisation(orbits, POINTS, centre_3)
-            good[row] = scale > 0 and affine3d.least_variance(orbits, POINTS, scale, centre_3) > least_variance
+            good[row] = (
+                scale > 0 and affine3d.least_variance(orbits, POINTS, scale, centre_3) > least_variance
+            )
         return good
 
     definition = {

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, njit, uint32, uint64
+from numba import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
+from fdsl.compiled import inlined, inner, kernel
 from fdsl.geometry.lockstep import LANES, advance_lanes
 from fdsl.geometry.maps import (
     BURN_IN,
@@ -96,13 +97,13 @@ def new_orbits(points: int) -> Orbits:
     )  # fmt: skip
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _advance(tables, choice_R, shift, x_R, y_R, new_x_R, new_y_R):  # type: ignore[no-untyped-def]
     for first in range(uint64(0), uint64(ORBITS), uint64(LANES)):
         advance_lanes(tables, choice_R, shift, (x_R, y_R), (new_x_R, new_y_R), first)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
     """Run all orbits of one image, and keep how far the drawn points of each reach."""
     x_SR, y_SR, tables = orbits.x_SR, orbits.y_SR, orbits.tables
@@ -122,27 +123,27 @@ def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
             _widen_both(orbits, begin + 1, end + 1)
 
 
-@njit(_nrt=False)
+@inner
 def _reset(orbits):  # type: ignore[no-untyped-def]
     orbits.lows_2R[:] = float32(np.inf)
     orbits.highs_2R[:] = float32(-np.inf)
 
 
-@njit(_nrt=False)
+@inner
 def _widen_both(orbits, first, past):  # type: ignore[no-untyped-def]
     """Take in rows first..past-1."""
     widen(orbits.x_P[first * ORBITS : past * ORBITS], orbits.lows_2R[0], orbits.highs_2R[0])
     widen(orbits.y_P[first * ORBITS : past * ORBITS], orbits.lows_2R[1], orbits.highs_2R[1])
 
 
-@njit(_nrt=False)
+@inner
 def _extents(orbits):  # type: ignore[no-untyped-def]
     low_x, high_x = extent(orbits.lows_2R[0], orbits.highs_2R[0])
     low_y, high_y = extent(orbits.lows_2R[1], orbits.highs_2R[1])
     return low_x, high_x, low_y, high_y
 
 
-@njit(_nrt=False)
+@inner
 def _first_diverged(x_SR, y_SR, first):  # type: ignore[no-untyped-def]
     for s in range(first, len(x_SR)):
         for orbit in range(ORBITS):
@@ -151,7 +152,7 @@ def _first_diverged(x_SR, y_SR, first):  # type: ignore[no-untyped-def]
     return len(x_SR)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def bounds(orbits):  # type: ignore[no-untyped-def]
     """Return (rows end, least x, greatest x, least y, greatest y) of the drawn points.
 
@@ -167,7 +168,7 @@ def bounds(orbits):  # type: ignore[no-untyped-def]
     return last, low_x, high_x, low_y, high_y
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def fit(low, high, canvas, padding):  # type: ignore[no-untyped-def]
     """Return (scale, offset), float64, that take [low, high] to the canvas less its padding."""
     extent = np.float64(high) - np.float64(low)
@@ -175,7 +176,7 @@ def fit(low, high, canvas, padding):  # type: ignore[no-untyped-def]
     return scale, padding - scale * np.float64(low)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def fill(orbits, points, canvas, padding, hits):  # type: ignore[no-untyped-def]
     """Return the share of the canvas's pixels that the points hit. `hits` is uint8 [canvas * canvas], scratch."""
     last, low_x, high_x, low_y, high_y = bounds(orbits)

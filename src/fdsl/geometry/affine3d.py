@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, float64, njit, uint32, uint64
+from numba import float32, float64, uint32, uint64
 from numpy.typing import NDArray
 
+from fdsl.compiled import inlined, inner, kernel
 from fdsl.geometry.lockstep import LANES, advance_lanes
 from fdsl.geometry.maps import (
     BURN_IN,
@@ -89,13 +90,13 @@ def new_orbits(points: int) -> Orbits:
     )  # fmt: skip
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _advance(tables, choice_R, shift, x_R, y_R, z_R, new_x_R, new_y_R, new_z_R):  # type: ignore[no-untyped-def]
     for first in range(uint64(0), uint64(ORBITS), uint64(LANES)):
         advance_lanes(tables, choice_R, shift, (x_R, y_R, z_R), (new_x_R, new_y_R, new_z_R), first)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
     """Run all orbits of one image."""
     tables = orbits.tables
@@ -116,7 +117,7 @@ def trace(address, maps, begins, orbits):  # type: ignore[no-untyped-def]
         )  # fmt: skip
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _gather(values_P, rows, count, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
     for orbit in range(uint64(count)):
         low, high, total = low_R[orbit], high_R[orbit], sum_R[orbit]
@@ -128,18 +129,18 @@ def _gather(values_P, rows, count, low_R, high_R, sum_R):  # type: ignore[no-unt
         low_R[orbit], high_R[orbit], sum_R[orbit] = low, high, total
 
 
-@njit(_nrt=False)
+@inner
 def _gather_group(values_P, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
     """Take in the first rows of a group: with their number known they stay in registers."""
     _gather(values_P, GROUP, ORBITS, low_R, high_R, sum_R)
 
 
-@njit(_nrt=False)
+@inner
 def _gather_row(values_P, count, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
     _gather(values_P, 1, count, low_R, high_R, sum_R)
 
 
-@njit(_nrt=False)
+@inner
 def _extent_and_sum(values_P, orbits):  # type: ignore[no-untyped-def]
     """Return (least, greatest, sum) of the drawn values.
 
@@ -161,7 +162,7 @@ def _extent_and_sum(values_P, orbits):  # type: ignore[no-untyped-def]
     return low, high, total
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def normalisation(orbits, points, centre_3):  # type: ignore[no-untyped-def]
     """Find the scale that takes the cloud's global extent to [-1, 1], and its centroid.
 
@@ -180,7 +181,7 @@ def normalisation(orbits, points, centre_3):  # type: ignore[no-untyped-def]
     return 2.0 / reach if reach > 0.0 else 0.0
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def least_variance(orbits, points, scale, centre_3):  # type: ignore[no-untyped-def]
     """Return the least variance of the normalised cloud along an axis."""
     least = np.inf
@@ -199,7 +200,7 @@ def least_variance(orbits, points, scale, centre_3):  # type: ignore[no-untyped-
     return least
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def camera_matrix(rotation, scale, centre_3, matrix_34):  # type: ignore[no-untyped-def]
     """Write the matrix from cloud units to (right, up, depth) before the camera, float32 [3, 4], rounded once."""
     for axis in range(3):
@@ -211,7 +212,7 @@ def camera_matrix(rotation, scale, centre_3, matrix_34):  # type: ignore[no-unty
         matrix_34[axis, 3] = float32(shift + (DISTANCE if axis == 2 else 0.0))
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def camera_rows(matrix_34):  # type: ignore[no-untyped-def]
     """Return the camera matrix as three tuples: scalars stay in registers, and the loop over points vectorises."""
     return (
@@ -221,7 +222,7 @@ def camera_rows(matrix_34):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def project(rows, x, y, z):  # type: ignore[no-untyped-def]
     """Return (u, v, depth): place on the image plane in half-heights from its middle, y down, and depth.
 

@@ -1,9 +1,9 @@
 """The step that orbits take side by side, as vector code.
 
-Written with scalars, picking each orbit's coefficients is a gather, or a chain of selects as long as there are maps. Eight
-lanes and at most eight maps make it one permutation of a register, which numba has no word for: the intrinsic below spells
-it in LLVM's target-independent vectors. x86-64 with AVX2 gets a `vpermps` a coefficient, other processors gather with
-scalar loads; the arithmetic, and so every bit, is the same.
+Written with scalars, picking each orbit's coefficients is a gather, or a chain of selects as long as there are maps.
+Eight lanes and at most eight maps make it one permutation of a register, which numba has no word for: the intrinsic
+below spells it in LLVM's target-independent vectors. x86-64 with AVX2 gets a `vpermps` a coefficient, other processors
+gather with scalar loads; the arithmetic, and so every bit, is the same.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def advance_lanes(
 ) -> Any:
     """Write where LANES orbits are after a step, from lane `at` on.
 
-    target[d][at + l] = sum over k of tables[d, k, m] * source[k][at + l], then + tables[d, D, m], where m = (choice[at + l]
-    >> shift) mod 8; the terms are added in order.
+    target[d][at + l] = sum over k of tables[d, k, m] * source[k][at + l], then + tables[d, D, m], where
+    m = (choice[at + l] >> shift) mod 8; the terms are added in order.
 
     Args:
         tables: float32 [D, D + 1, 8], C-contiguous: coordinate, coefficient (the translation last), map.

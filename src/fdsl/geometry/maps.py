@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, uint16, uint32, uint64
+from numba import uint16, uint32, uint64
 from numpy.typing import NDArray
 
+from fdsl.compiled import inlined, inner
 from fdsl.random.purpose import Purpose
 from fdsl.random.scalar import philox_block
 
@@ -63,7 +64,7 @@ def steps_for(points: int, orbits: int) -> int:
     return BURN_IN + -(-points // orbits)
 
 
-@njit(_nrt=False)
+@inner
 def draw_halves(address, purpose, group, words_4R):  # type: ignore[no-untyped-def]
     """Draw what all orbits need for the 8 steps of `group`: 16 bits a step, two steps a word. uint32 [4, R]."""
     a_R, b_R, c_R, d_R = words_4R[0], words_4R[1], words_4R[2], words_4R[3]
@@ -73,11 +74,16 @@ def draw_halves(address, purpose, group, words_4R):  # type: ignore[no-untyped-d
         for lane in range(VECTOR):
             orbit = first + uint64(lane)
             a_R[orbit], b_R[orbit], c_R[orbit], d_R[orbit] = philox_block(
-                address[2], address[3], uint32(purpose), uint32(counter + uint32(orbit)), address[0], address[1]
+                address[2],
+                address[3],
+                uint32(purpose),
+                uint32(counter + uint32(orbit)),
+                address[0],
+                address[1],
             )
 
 
-@njit(_nrt=False)
+@inner
 def choose(halves, begins, choices):  # type: ignore[no-untyped-def]
     """Write the map that each half falls to, uint16 as `halves`; begins is int32 [MAX_MAPS], ascending.
 
@@ -103,18 +109,20 @@ def choose(halves, begins, choices):  # type: ignore[no-untyped-def]
         choices[i] = choice
 
 
-@njit(_nrt=False)
+@inner
 def widen(values_P, low_R, high_R):  # type: ignore[no-untyped-def]
     """Let each orbit's least and greatest value take in whole rows of values. What is no number changes nothing."""
     orbits = len(low_R)
     if len(values_P) == GROUP * orbits:
-        _widen(values_P, GROUP, low_R, high_R)  # a number known in advance stays in registers: four times faster
+        _widen(
+            values_P, GROUP, low_R, high_R
+        )  # a number known in advance stays in registers: four times faster
     else:
         for begin in range(0, len(values_P), orbits):
             _widen(values_P[begin:], 1, low_R, high_R)
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _widen(values_P, rows, low_R, high_R):  # type: ignore[no-untyped-def]
     orbits = uint64(len(low_R))
     for orbit in range(orbits):
@@ -126,7 +134,7 @@ def _widen(values_P, rows, low_R, high_R):  # type: ignore[no-untyped-def]
         low_R[orbit], high_R[orbit] = low, high
 
 
-@njit(_nrt=False)
+@inner
 def extent(low_R, high_R):  # type: ignore[no-untyped-def]
     """Return the least and the greatest value of all orbits."""
     low, high = low_R[0], high_R[0]

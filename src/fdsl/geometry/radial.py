@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import float32, int32, njit, uint32
+from numba import float32, int32, uint32
 from numpy.typing import NDArray
 
+from fdsl.compiled import inlined, kernel
 from fdsl.random.purpose import Purpose
 from fdsl.random.scalar import philox_block
 
@@ -84,14 +85,14 @@ def lanes_for(vertices: int) -> int:
     return -(-vertices // LANES) * LANES
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def gradient(bits):  # type: ignore[no-untyped-def]
     """Return the lattice gradient of the `noise` library (1.2.2) for 4 hash bits: -1 if bit 3 is set, else 1..8."""
     low = int32(bits & uint32(15))
     return float32(-1.0) if low >= int32(8) else float32(low + int32(1))
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def perlin_1d(word):  # type: ignore[no-untyped-def]
     """Return 1-D Perlin noise at a uniform place, from one uint32: 24 bits of place, two gradients of 4 bits."""
     u = float32(int32(word >> uint32(8))) * float32(2.0**-24)
@@ -101,14 +102,14 @@ def perlin_1d(word):  # type: ignore[no-untyped-def]
     return float32(0.4) * (left + fade * (right - left))
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def noise_block(address, stroke, vertex, vertices):  # type: ignore[no-untyped-def]
     """Return the four words that move `vertex` in strokes `stroke` (even; words 0, 1) and `stroke + 1` (2, 3)."""
     i = uint32(uint32(stroke >> 1) * uint32(vertices) + uint32(vertex))
     return philox_block(address[2], address[3], uint32(STROKE_NOISE), i, address[0], address[1])
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def stroke_gray(address, stroke, gray_levels):  # type: ignore[no-untyped-def]
     """Return the gray of `stroke`, 0..255."""
     a, b, c, d = philox_block(
@@ -119,13 +120,13 @@ def stroke_gray(address, stroke, gray_levels):  # type: ignore[no-untyped-def]
     return min((np.uint64(word) * np.uint64(gray_levels)) >> np.uint64(32), np.uint64(255))
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def moved(position, direction, word, gain, offset):  # type: ignore[no-untyped-def]
     """Return one coordinate of a vertex after the stroke whose noise word this is."""
     return position - direction * (gain * perlin_1d(word) + offset)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def trace(address, vertices, start, gain, offset, direction_2V, strokes, points_LV2):  # type: ignore[no-untyped-def]
     """Write the vertices of every stroke of one image, about the centre, float32 [L, V, 2]."""
     for vertex in range(vertices):
@@ -140,7 +141,7 @@ def trace(address, vertices, start, gain, offset, direction_2V, strokes, points_
             points_LV2[stroke, vertex, 1] = y
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def _grays(address, gray_levels, grays_L):  # type: ignore[no-untyped-def]
     for stroke in range(len(grays_L)):
         grays_L[stroke] = stroke_gray(address, stroke, gray_levels)

@@ -24,3 +24,7 @@ class Purpose(IntEnum):
     STEP = 22
     SPLIT = 23
     FEW_LABELS = 24
+    AUGMENT_FLIP = 25
+    AUGMENT_LAYER = 26
+    AUGMENT_ERASE = 27
+    MIX = 28

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from numba import njit, uint32, uint64
+from numba import uint32, uint64
 
+from fdsl.compiled import inlined
 from fdsl.random.philox import MULTIPLIER_0, MULTIPLIER_1, ROUNDS, WEYL_0, WEYL_1
 
 
-@njit(inline="always")
+@inlined
 def philox_block(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Return the four uint32 words of the block at counter (c0, c1, c2, c3) under key (k0, k1), all uint32."""
     for _ in range(ROUNDS):

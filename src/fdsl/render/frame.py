@@ -34,7 +34,9 @@ class Frame:
     backs: NDArray[np.float32]
 
 
-def drawn_to_size(size: int, factor: int, canvas: int, views: NDArray[np.float64], tones: NDArray[np.uint8]) -> Frame:
+def drawn_to_size(
+    size: int, factor: int, canvas: int, views: NDArray[np.float64], tones: NDArray[np.uint8]
+) -> Frame:
     """Return the frame in which views move coordinates: drawn `factor` times larger than the output, then averaged."""
     none, no_backs = np.zeros(0, np.int64), np.zeros((0, 2, 3), np.float32)
     places = views * (size * factor / canvas)
@@ -44,8 +46,8 @@ def drawn_to_size(size: int, factor: int, canvas: int, views: NDArray[np.float64
 def drawn_natively(size: int, canvas: int, views: NDArray[np.float64], tones: NDArray[np.uint8]) -> Frame:
     """Return the frame in which views move pixels: every canvas is drawn whole at its native size, then resampled.
 
-    Where the image has fewer pixels than what it shows of the canvas, the canvas is averaged by the power of two nearest to
-    their ratio first (a divisor of every native size), which is what keeps lines from breaking up.
+    Where the image has fewer pixels than what it shows of the canvas, that is averaged by the power of two nearest
+    to their ratio first (a divisor of every native size), which is what keeps lines from breaking up.
     """
     count = len(views)
     matrices = np.tile(np.eye(3), (count, 1, 1))

@@ -17,7 +17,9 @@ from fdsl.geometry.affine3d import AffineMaps3D
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.geometry.table import Table
 from fdsl.render.cpu import affine2d, affine3d, radial
+from fdsl.render.cpu.retouch import retouched
 from fdsl.render.frame import Frame, drawn_natively, drawn_to_size
+from fdsl.render.retouch import Retouch
 
 MIN_SIZE, MAX_SIZE = 32, 1024
 AREA_BELOW = 160
@@ -45,8 +47,9 @@ class Renderer:
         size: side of the square output, 32..1024 pixels.
         lines: "crisp" draws 1-px lines and points at the output size, as the publications do at theirs; "area" draws
             on a canvas a whole number of times larger, near the native size, and averages, so that gray means coverage;
-            "native" draws the canvas at its native size and resamples it, so that strokes widen with the view, as those of
-            a stored picture would, and what lies off the canvas is background; "auto" is "area" under 160 px and "crisp" from there on.
+            "native" draws the canvas at its native size and resamples it, so that strokes widen with the view, as those
+            of a stored picture do, and what lies off the canvas is background; "auto" is "area" under 160 px and
+            "crisp" from there on.
         threads: how many threads draw; None for as many as the process may use.
 
     Raises:
@@ -69,6 +72,7 @@ class Renderer:
         table: Table,
         view: ArrayLike | None = None,
         tone: ArrayLike | None = None,
+        retouch: Retouch | None = None,
         out: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
         """Draw every row of a parameter table.
@@ -78,13 +82,14 @@ class Renderer:
             view: [N, 2, 3] or [2, 3], an affine from the native canvas to itself, applied before any pixel exists: the
                 identity shows the canvas whole, a scale above 1 zooms in. Units: native canvas pixels.
             tone: uint8 [N, 256] or [256], the output value of each gray (of each channel in colour).
+            retouch: what to do to the finished images, one row each.
             out: where to draw, uint8 [N, size, size] or [N, size, size, 3], C-contiguous.
 
         Returns:
             uint8 [N, size, size], or [N, size, size, 3] from a colour family.
 
         Raises:
-            InputError: a shape or dtype is wrong, or a view is not finite or not invertible.
+            InputError: a shape or dtype is wrong, or a view is not finite or not invertible; nothing is drawn.
         """
         if type(table) not in _DRAWERS:
             kinds = ", ".join(kind.__name__ for kind in _DRAWERS)
@@ -95,6 +100,8 @@ class Renderer:
         images = np.empty(shape, np.uint8) if out is None else out
         if images.shape != shape or images.dtype != np.uint8 or not images.flags.c_contiguous:
             raise InputError(f"out must be C-contiguous uint8 {shape}, got {images.dtype} {images.shape}")
+        if retouch is not None:
+            retouch.check_fits(images)
         if len(table) == 0:
             return images
         views, tones = check_view(view, len(table)), check_tone(tone, len(table))
@@ -102,7 +109,8 @@ class Renderer:
             frame = drawn_natively(self.size, table.canvas, views, tones)
         else:
             frame = drawn_to_size(self.size, self.factor(table.canvas), table.canvas, views, tones)
-        self._spread(_DRAWERS[type(table)](table, frame, images), len(table))
+        draw = _DRAWERS[type(table)](table, frame, images)
+        self._spread(draw if retouch is None else retouched(draw, retouch, images), len(table))
         return images
 
     def _spread(self, draw: Draw, rows: int) -> None:

@@ -17,7 +17,7 @@ def count_right(
     fabric: Fabric,
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
-    inputs: Callable[[Tensor], Tensor],
+    standardize: Callable[[Tensor], Tensor],
     classes: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how often `model` names each class rightly, and how many images each class has.
@@ -25,8 +25,8 @@ def count_right(
     Args:
         fabric: knows the device and the arithmetic.
         model: on the device; left in evaluation mode.
-        batches: images as `inputs` takes them, int64 labels [B].
-        inputs: turns images on the device into what the model sees.
+        batches: images as `standardize` takes them, int64 labels [B].
+        standardize: turns images on the device into what the model sees.
         classes: number of labels C.
 
     Returns:
@@ -36,7 +36,7 @@ def count_right(
     model.eval()
     with torch.inference_mode(), fabric.autocast():
         for images, labels in batches:
-            answers = model(inputs(fabric.to_device(images))).argmax(1).cpu()
+            answers = model(standardize(fabric.to_device(images))).argmax(1).cpu()
             right += np.bincount(labels[answers == labels].numpy(), minlength=classes)
             seen += np.bincount(labels.numpy(), minlength=classes)
     return right, seen

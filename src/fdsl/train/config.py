@@ -9,15 +9,19 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
+from fdsl.data.sample_draws import REPEATS
 from fdsl.errors import InputError, check_choice, check_float, check_int
+
+if TYPE_CHECKING:
+    from fdsl.data.augment import Augmentation
 
 DEFAULT_MODEL = "vit_tiny_patch16_224"
 MANY = 10**9  # more than any run needs of what is counted; larger numbers are slips of the keyboard
 
 Precision = Literal["auto", "32", "bf16"]
-Lines = Literal["auto", "crisp", "area"]
+Lines = Literal["auto", "crisp", "area", "native"]
 Augment = Literal["auto", "pad", "crop", "none"]
 
 
@@ -150,9 +154,20 @@ class PretrainConfig(TrainConfig):
     size: int = 224
     """Height and width of the images, in pixels."""
     lines: Lines = "auto"
-    """How a drawing becomes pixels: crisp (at the output size), area (drawn larger and averaged), or auto."""
+    """How a drawing becomes pixels: crisp (at the output size), area (drawn larger and averaged), native (drawn at
+    the native size and resampled), or auto."""
     crop_scale: tuple[float, float] | None = (0.35, 1.0)
     """Smallest and largest share of the canvas a random crop shows; None shows all of it."""
+    hflip: float = 0.0
+    """Probability of a mirror image, left for right."""
+    vflip: float = 0.0
+    """Probability of a mirror image, top for bottom."""
+    auto_augment: str | None = None
+    """RandAugment as timm writes it, for example rand-m9-mstd0.5-inc1; None is off."""
+    random_erasing: float = 0.0
+    """Probability that a rectangle of the image becomes noise."""
+    aug_repeats: int = 1
+    """Samples in a row that show one image, each augmented anew (repeated augmentation)."""
     model: str = DEFAULT_MODEL
     """Name of the timm model."""
     samples: int = 1_000_000
@@ -172,13 +187,27 @@ class PretrainConfig(TrainConfig):
         if self.instances is not None:
             check_int("instances", self.instances, 1, 2**32 - 1)
         check_int("size", self.size, 32, 1024)
-        check_choice("lines", self.lines, ("auto", "crisp", "area"))
+        check_choice("lines", self.lines, get_args(Lines))
         check_int("samples", self.samples, self.batch_size, 10**12)
         check_int("log_every", self.log_every, 1, MANY)
         check_int("held_out", self.held_out, 1, 10**7)
         if self.crop_scale is not None:
             object.__setattr__(self, "crop_scale", tuple(self.crop_scale))
-            _check_crop_scale(self.crop_scale)
+        check_int("aug_repeats", self.aug_repeats, 1, REPEATS)
+        _ = self.augmentation  # checks itself
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How training images are varied."""
+        from fdsl.data.augment import Augmentation  # loads numba, which a fine-tuning can do without
+
+        return Augmentation(
+            crop_scale=self.crop_scale,
+            hflip=self.hflip,
+            vflip=self.vflip,
+            auto_augment=self.auto_augment,
+            random_erasing=self.random_erasing,
+        )
 
     @property
     def steps(self) -> int:
@@ -237,12 +266,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
-
-
-def _check_crop_scale(crop_scale: tuple[float, ...]) -> None:
-    if len(crop_scale) != 2:
-        raise InputError(f"crop_scale must be two numbers, got {crop_scale!r}")
-    low = check_float("crop_scale", crop_scale[0], 0.01, 1)
-    high = check_float("crop_scale", crop_scale[1], 0.01, 1)
-    if low > high:
-        raise InputError(f"crop_scale must go from low to high, got {crop_scale!r}")

@@ -1,4 +1,4 @@
-"""Where a run computes and how precisely; its threads and random generators, given back afterwards."""
+"""Where a run computes and how precisely; its threads and random generator, given back afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch.nn.functional import scaled_dot_product_attention
@@ -91,19 +90,18 @@ class _Float32Attention(TorchFunctionMode):
 
 @contextlib.contextmanager
 def borrowed_state(device: torch.device, threads: int | None) -> Iterator[None]:
-    """Let the block set seeds and threads; the caller's generators and thread count come back after it.
+    """Let the block set seed and threads; the caller's generator and thread count come back after it.
 
     Without `threads`, one core is left to whatever prepares images. An OpenMP team that has to share a core spins
     at every barrier: a small transformer's step on two busy cores takes 0.5 to 1 s with two threads, 0.05 to 0.1 s
     with one (0.026 and 0.036 s where nothing else runs).
     """
-    numpy_state, threads_before = np.random.get_state(), torch.get_num_threads()  # noqa: NPY002
+    threads_before = torch.get_num_threads()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             torch.set_num_threads(threads or max(1, usable_cores() - 1))
             yield
         finally:
-            np.random.set_state(numpy_state)  # noqa: NPY002
             torch.set_num_threads(threads_before)
 
 
@@ -117,10 +115,6 @@ def drawing_threads(device: torch.device, threads: int | None) -> int | None:
 
 
 def reseed(seed: int, stream: str, step: int) -> None:
-    """Set the generators of torch and NumPy from an address, so that a step needs no earlier one.
-
-    timm's mixup and drop path draw from these global generators.
-    """
-    drawn = words(seed, stream, 0, step, Purpose.STEP, 3)
+    """Set torch's generator from an address, so that a step needs no earlier one: drop path draws from it."""
+    drawn = words(seed, stream, 0, step, Purpose.STEP, 2)
     torch.manual_seed(int(drawn[0]) << 32 | int(drawn[1]))
-    np.random.seed(int(drawn[2]))  # noqa: NPY002

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -14,7 +14,9 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fdsl.data.mixing import Mixing
 from fdsl.data.real import RealImages, at_most, few_labels, open_images
+from fdsl.data.standardize import Standardize
 from fdsl.errors import DataError, InputError
 from fdsl.train.accuracy import BATCH, count_right
 from fdsl.train.batches import EVAL_CROP, Method, SquareImages, TrainingBatches
@@ -24,7 +26,6 @@ from fdsl.train.learner import Learner
 from fdsl.train.loop import train
 from fdsl.train.meter import Window
 from fdsl.train.model import build_model, default_size
-from fdsl.train.pixels import Standardize
 from fdsl.train.run import Number, RunFolder
 from fdsl.train.weights import Architecture, MatchReport, describe_weights, load_weights, save_weights
 
@@ -95,12 +96,23 @@ class FinetuneTask:
         self._test = SquareImages(test_images, size, share=EVAL_CROP if method == "crop" else 1.0)
         sample = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
         pixels = SquareImages(images.subset(sample), size).pixels(np.arange(len(sample)))
-        self.inputs = Standardize.of(pixels, fabric.device)
+        self.standardize = Standardize.of(pixels, fabric.device)
+        self._mixing = Mixing(
+            classes=self._classes,
+            mixup=config.mixup,
+            cutmix=config.cutmix,
+            label_smoothing=config.label_smoothing,
+            seed=config.seed,
+        )
         self._counts: dict[int, Counts] = {}
 
-    def batches(self, step: int) -> Iterable[tuple[Tensor, Tensor]]:
+    def batches(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Return the batches after update `step`."""
-        return self._training.batches(self._config.batch_size, step, self.steps)
+        batch_size = self._config.batch_size
+        for number, batch in enumerate(self._training.batches(batch_size, step, self.steps), step):
+            pixels, labels = self._fabric.to_device(batch)
+            images = self.standardize.planes(pixels)
+            yield images, self._mixing(images, labels, number * batch_size)
 
     def epoch(self, step: int) -> int:
         """Return the number of whole passes after `step` updates."""
@@ -129,7 +141,7 @@ class FinetuneTask:
         """Return right answers and images a class, int64 [C] each, of `model` after `step` updates."""
         if step not in self._counts:
             batches = self._test.batches(BATCH)
-            self._counts = {step: count_right(self._fabric, model, batches, self.inputs, self._classes)}
+            self._counts = {step: count_right(self._fabric, model, batches, self.standardize, self._classes)}
         return self._counts[step]
 
 
@@ -151,11 +163,11 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     with borrowed_state(fabric.device, config.threads), run:
         model, match = _model(config, architecture, classes=len(images.classes))
         task = FinetuneTask(config, images, test_images, architecture.size, fabric)
-        learner = Learner(model, config, steps=task.steps, classes=len(images.classes), fabric=fabric)
+        learner = Learner(model, config, steps=task.steps, fabric=fabric)
         meter = train(task, learner, config, run, describe(fabric))
         best, size = learner.best_model, architecture.size
         right, seen = task.test(best, task.steps)
-        mean, std = task.inputs.mean, task.inputs.std
+        mean, std = task.standardize.mean, task.standardize.std
         save_weights(best, config.out, size=size, mean=mean, std=std, classes=images.classes)
         per_class = zip(images.classes, right.tolist(), seen.tolist(), strict=True)
         result = FinetuneResult(

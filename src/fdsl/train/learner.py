@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from lightning.fabric import Fabric
-from timm.data.mixup import Mixup
 from timm.optim._optim_factory import create_optimizer_v2
 from timm.scheduler.cosine_lr import CosineLRScheduler
 from timm.utils.model_ema import ModelEmaV3
@@ -19,10 +18,8 @@ from fdsl.train.device import attention
 class Learner:
     """A model that learns batch by batch; its state goes into checkpoints."""
 
-    def __init__(
-        self, model: nn.Module, config: TrainConfig, *, steps: int, classes: int, fabric: Fabric
-    ) -> None:
-        """Set the model up on Fabric's device for `steps` updates over `classes` labels."""
+    def __init__(self, model: nn.Module, config: TrainConfig, *, steps: int, fabric: Fabric) -> None:
+        """Set the model up on Fabric's device for `steps` updates."""
         self.fabric = fabric
         self._clip = config.clip_grad
         # fused: one pass a tensor; 1.6 ms an update instead of 4.4 for a small transformer on a CPU core.
@@ -34,13 +31,7 @@ class Learner:
         self._ema: ModelEmaV3 | None = None
         if config.ema_decay:
             self._ema = ModelEmaV3(self.model.module, decay=config.ema_decay, use_warmup=True)
-        self._mixup: Mixup | None = None
-        if config.mixup or config.cutmix:
-            self._mixup = Mixup(  # type: ignore[no-untyped-call]
-                config.mixup, config.cutmix, label_smoothing=config.label_smoothing, num_classes=classes
-            )
-        # Mixup's targets come smoothed already.
-        self._loss = nn.CrossEntropyLoss(label_smoothing=0.0 if self._mixup else config.label_smoothing)
+        self._loss = nn.CrossEntropyLoss()  # targets come smoothed already
 
     @property
     def best_model(self) -> nn.Module:
@@ -53,12 +44,12 @@ class Learner:
         """Learning rate of the last update."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def update(self, inputs: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def update(self, images: Tensor, targets: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Learn from one batch after `step` earlier ones.
 
         Args:
-            inputs: float32 [B, 3, H, W] on the device; mixup changes them in place.
-            labels: int64 [B] on the device.
+            images: float32 [B, 3, H, W] on the device.
+            targets: int64 [B] on the device, or a distribution over the classes an image, float32 [B, C].
             step: updates done before this one.
 
         Returns:
@@ -66,12 +57,8 @@ class Learner:
             label with the larger share in it.
         """
         self._schedule.step_update(step)
-        targets = labels
-        if self._mixup is not None:
-            inputs, targets = self._mixup(inputs, labels)
-            labels = targets.argmax(1)
         with attention(self.fabric):
-            logits: Tensor = self.model(inputs).float()
+            logits: Tensor = self.model(images).float()
         loss: Tensor = self._loss(logits, targets)
         self.fabric.backward(loss)
         if self._clip:
@@ -83,6 +70,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         if self._ema is not None:
             self._ema.update(self.model.module, step)
+        labels = targets.argmax(1) if targets.ndim == 2 else targets
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
     def state(self) -> dict[str, Any]:

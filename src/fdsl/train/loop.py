@@ -30,10 +30,7 @@ class Task(Protocol):
     """Columns of its metrics."""
 
     def batches(self, step: int) -> Iterable[tuple[Tensor, Tensor]]:
-        """Return the batches after update `step`: images in any form `inputs` takes, int64 labels [B]."""
-
-    def inputs(self, images: Tensor) -> Tensor:
-        """Return what the model sees of images on its device: float32 [B, 3, H, W], standardised."""
+        """Return the batches after update `step`, on the device, as `Learner.update` takes them."""
 
     def reports_after(self, step: int) -> bool:
         """Whether a row of metrics is due once `step` updates are done; it must be after the last."""
@@ -66,10 +63,9 @@ def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, dev
     learner.model.train()
     with Ticker(task.name, task.steps, start) as ticker, _memory_for(config.batch_size):
         batches = meter.timed(task.batches(start), task.steps - start) if start < task.steps else ()
-        for step, (images, labels) in enumerate(batches, start + 1):
+        for step, (images, targets) in enumerate(batches, start + 1):
             reseed(config.seed, task.name, step)
-            inputs = task.inputs(learner.fabric.to_device(images))
-            meter.add(*learner.update(inputs, learner.fabric.to_device(labels), step - 1))
+            meter.add(*learner.update(images, targets, step - 1))
             ticker.step(step)
             reports, keeps = task.reports_after(step), _keeps_after(step, task.steps, config)
             if reports or keeps:

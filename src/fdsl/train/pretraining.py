@@ -26,11 +26,9 @@ from fdsl.train.learner import Learner
 from fdsl.train.loop import train
 from fdsl.train.meter import Meter, Window
 from fdsl.train.model import build_model
-from fdsl.train.pixels import Standardize
 from fdsl.train.run import Number, RunFolder
 from fdsl.train.weights import save_weights
 
-STATISTICS_IMAGES = 1024
 UNLIMITED_HELD_OUT = 1 << 31
 """First held-out instance where training has no last one: it would take 2^31 / 1,000 epochs to get there."""
 
@@ -69,23 +67,27 @@ class PretrainTask:
     columns: tuple[str, ...] = ("step", "samples", "lr", "loss", "accuracy", "samples_per_second")
 
     def __init__(self, config: PretrainConfig, dataset: FormulaDataset, device: torch.device) -> None:
-        """Measure the mean and deviation of a sample of `dataset`, one instance after the other."""
-        self._config, self._dataset = config, dataset
+        """Set up the loader, and have it measure the mean and deviation of the images."""
+        self._config = config
         self.steps = config.steps
-        sample = np.arange(STATISTICS_IMAGES)
-        self.inputs = Standardize.of(_draw(dataset, sample, first=0)[0], device)
+        self._loader = Loader(
+            dataset,
+            config.batch_size,
+            seed=config.seed,
+            augment=config.augmentation,
+            repeats=config.aug_repeats,
+            mixup=config.mixup,
+            cutmix=config.cutmix,
+            label_smoothing=config.label_smoothing,
+            device=device,
+            samples=config.samples,
+        )
+        self.standardize = self._loader.standardize
 
     def batches(self, step: int) -> Iterable[tuple[Tensor, Tensor]]:
         """Return the batches after update `step`."""
-        config = self._config
-        return Loader(
-            self._dataset,
-            config.batch_size,
-            seed=config.seed,
-            crop_scale=config.crop_scale,
-            start=step * config.batch_size,
-            samples=self.steps * config.batch_size,
-        )
+        self._loader.seek(step * self._config.batch_size)
+        return self._loader
 
     def reports_after(self, step: int) -> bool:
         """Report every `log_every` updates and after the last."""
@@ -117,8 +119,8 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
         meter = train(task, learner, config, run, describe(fabric))
         model = learner.best_model
         held_out = _held_out(dataset, config)
-        right, seen = count_right(fabric, model, held_out, task.inputs, drawn.classes)
-        mean, std = task.inputs.mean, task.inputs.std
+        right, seen = count_right(fabric, model, held_out, task.standardize, drawn.classes)
+        mean, std = task.standardize.mean, task.standardize.std
         save_weights(model, config.out, size=config.size, mean=mean, std=std, classes=dataset.classes)
         result = _result(config, meter, accuracy=int(right.sum()) / int(seen.sum()))
         run.finish(result.to_json())
@@ -132,7 +134,7 @@ def _family(config: PretrainConfig) -> Family:
     held_out = ceil(config.held_out / drawn.classes)
     if config.instances is None:
         epochs = UNLIMITED_HELD_OUT // UNLIMITED
-        most = epochs * UNLIMITED * drawn.classes
+        most = epochs * UNLIMITED * drawn.classes * config.aug_repeats
         if config.samples > most:
             raise InputError(
                 f"samples must be <= {most} with {drawn.classes} classes, got {config.samples}: "
@@ -150,7 +152,7 @@ def _learner(config: PretrainConfig, classes: int, fabric: Fabric) -> Learner:
     reseed(config.seed, "pretrain weights", 0)
     args = parse_options("model_args", config.model_args)
     model = build_model(config.model, args, size=config.size, classes=classes, drop_path=config.drop_path)
-    return Learner(model, config, steps=config.steps, classes=classes, fabric=fabric)
+    return Learner(model, config, steps=config.steps, fabric=fabric)
 
 
 def _held_out(dataset: FormulaDataset, config: PretrainConfig) -> Iterator[tuple[Tensor, Tensor]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, njit, uint32, uint64
+from numba import float32, uint64
 from numpy.typing import NDArray
 
+from fdsl.compiled import inner, kernel
 from fdsl.geometry import affine2d as geometry
 from fdsl.geometry.affine2d import ORBITS, AffineMaps2D, Orbits
 from fdsl.geometry.maps import BURN_IN, GROUP, Halves, draw_halves, new_halves
@@ -30,7 +31,7 @@ from fdsl.render.frame import Frame
 
 PATCH_PATTERN = int(Purpose.PATCH_PATTERN)
 POINT, NUMBER, COVER, MERGE = 0, 1, 2, 3
-"""What a point leaves: its value, its number (a colour), a patch over earlier ones, a patch merged with earlier ones."""
+"""What a point leaves: its value, its number (a colour), a patch over earlier ones, or one merged with them."""
 HUES = 128
 
 
@@ -49,7 +50,7 @@ def palette() -> NDArray[np.uint8]:
     return np.rint(255 * np.clip(turned, 0, 1)).astype(np.uint8)
 
 
-@njit(_nrt=False)
+@inner
 def _set_placement(bounds, canvas, padding, flip, place, matrix):  # type: ignore[no-untyped-def]
     """Write float32 [2, 3] from attractor to pixels: fit to the canvas, flip, then the frame."""
     scale_x, offset_x = geometry.fit(bounds[1], bounds[2], canvas, padding)
@@ -84,13 +85,14 @@ class Work(NamedTuple):
 def _work(points: int, ink: int, side: int) -> Work:
     cells = (side + 2) ** 2 + 1
     return Work(
-        geometry.new_orbits(points), new_halves(ORBITS), np.empty((4, 2 * ORBITS), np.uint16), np.empty(ORBITS, np.int32),
+        geometry.new_orbits(points), new_halves(ORBITS),
+        np.empty((4, 2 * ORBITS), np.uint16), np.empty(ORBITS, np.int32),
         np.empty(cells if ink in (NUMBER, COVER) else 0, np.uint32), np.empty(cells if ink == MERGE else 0, np.uint16),
         np.empty(side, np.uint32), np.empty((2, 3), np.float32), np.empty(HUES, np.uint8),
     )  # fmt: skip
 
 
-@njit(_nrt=False)
+@inner
 def _mark(address, work, last, points, ink, side, canvas, value):  # type: ignore[no-untyped-def]
     """Leave the ink of every drawn point."""
     x_SR, y_SR = work.orbits.x_SR, work.orbits.y_SR
@@ -113,7 +115,7 @@ def _mark(address, work, last, points, ink, side, canvas, value):  # type: ignor
             put_merging(work.merged, work.cell_R, count, patch_R, odd)
 
 
-@njit(_nrt=False)
+@inner
 def _to_gray(work, ink, side, canvas, value, empty):  # type: ignore[no-untyped-def]
     pitch = side + 2
     for line in range(side):
@@ -125,7 +127,7 @@ def _to_gray(work, ink, side, canvas, value, empty):  # type: ignore[no-untyped-
             gray_line(work.top_W, value, empty, gray_W)
 
 
-@njit(_nrt=False)
+@inner
 def _to_colour(work, ink, side, canvas, colour_C, tone):  # type: ignore[no-untyped-def]
     pitch = side + 2
     for hue in range(HUES):
@@ -138,7 +140,7 @@ def _to_colour(work, ink, side, canvas, colour_C, tone):  # type: ignore[no-unty
         colour_line(work.top_W, work.hue_C, tone[0], canvas[line * side : (line + 1) * side])
 
 
-@njit(_nrt=False)
+@inner
 def _draw_image(address, work, points, ink, value, colours, finish, row, bounds):  # type: ignore[no-untyped-def]
     begin_image(finish, row)
     side, canvas, tone = finish.side, finish.canvas, finish.ink_tone
@@ -155,7 +157,7 @@ def _draw_image(address, work, points, ink, value, colours, finish, row, bounds)
             finish_image(finish, row, channel)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def _draw_rows(
     begin, end, address, maps, begins, flips, points, ink, value, colours, canvas, padding, places, work, finish
 ):  # type: ignore[no-untyped-def]  # fmt: skip

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, njit, uint64
+from numba import float32, int32, uint64
 from numpy.typing import NDArray
 
+from fdsl.compiled import inner, kernel
 from fdsl.geometry import affine3d as geometry
 from fdsl.geometry.affine3d import FAR, FIRST, NEAR, AffineMaps3D, Orbits
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
@@ -33,7 +34,7 @@ def _work(points: int) -> Work:
     return Work(orbits, np.empty(3), matrix_34, np.empty(CHUNK, np.int32))
 
 
-@njit(error_model="numpy", _nrt=False)  # Python's would test every division for zero, one by one
+@inner
 def _cells(x_P, y_P, z_P, matrix_34, place, side, cell_P):  # type: ignore[no-untyped-def]
     """Write each point's pixel, or the cell past the canvas for one that is clipped."""
     rows = geometry.camera_rows(matrix_34)
@@ -48,16 +49,24 @@ def _cells(x_P, y_P, z_P, matrix_34, place, side, cell_P):  # type: ignore[no-un
         cell_P[p] = int32(int32(int32(y) * int32(side)) + int32(x)) if inside else outside
 
 
-@njit(_nrt=False)
+@inner
 def _draw_points(work, points, value, place, side, canvas):  # type: ignore[no-untyped-def]
     clouds, cell_P = work.orbits.points_3P, work.cell_P
     for begin in range(FIRST, FIRST + points, CHUNK):
         end = min(begin + CHUNK, FIRST + points)
-        _cells(clouds[0, begin:end], clouds[1, begin:end], clouds[2, begin:end], work.matrix_34, place, side, cell_P)
+        _cells(
+            clouds[0, begin:end],
+            clouds[1, begin:end],
+            clouds[2, begin:end],
+            work.matrix_34,
+            place,
+            side,
+            cell_P,
+        )
         put_value(canvas, cell_P, end - begin, value)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def _draw_rows(
     begin, end, address, maps, begins, rotation, points, value, places, work, finish
 ):  # type: ignore[no-untyped-def]  # fmt: skip

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, uint8, uint16, uint32, uint64
+from numba import uint8, uint16, uint32, uint64
 from numpy.typing import NDArray
 
+from fdsl.compiled import inner
 from fdsl.render.cpu.resample import resample
 from fdsl.render.frame import AVERAGE, COPY, RESAMPLE, Frame
 
@@ -58,7 +59,7 @@ def finishing(frame: Frame, images: NDArray[np.uint8], background: int) -> Finis
     )  # fmt: skip
 
 
-@njit(_nrt=False)
+@inner
 def begin_image(finish, row):  # type: ignore[no-untyped-def]
     """Choose the curve of one image's inks, its own or none if grays mix before it applies; empty the canvas."""
     for gray in range(256):
@@ -66,7 +67,7 @@ def begin_image(finish, row):  # type: ignore[no-untyped-def]
     finish.canvas[:] = finish.ink_tone[finish.background]
 
 
-@njit(_nrt=False)
+@inner
 def finish_image(finish, row, channel):  # type: ignore[no-untyped-def]
     """Write one channel of an image from the canvas."""
     image, tone = finish.images[row, channel], finish.tones[row]
@@ -85,7 +86,7 @@ def finish_image(finish, row, channel):  # type: ignore[no-untyped-def]
             resample(finish.shrunk, finish.side // shrink, back, outside, tone, image, size)
 
 
-@njit(_nrt=False)
+@inner
 def _average(canvas, wide, factor, tone, sums_2W, image):  # type: ignore[no-untyped-def]
     size, area = wide // factor, factor * factor
     # exact for every total below 2^32 / area: factors up to 40
@@ -109,13 +110,13 @@ def _average(canvas, wide, factor, tone, sums_2W, image):  # type: ignore[no-unt
             out[x] = tone[uint8((uint64(total) * reciprocal) >> uint64(32))]
 
 
-@njit(_nrt=False)
+@inner
 def _add(pixels, sums_W):  # type: ignore[no-untyped-def]
     for x in range(uint64(len(pixels))):
         sums_W[x] = uint16(sums_W[x] + uint16(pixels[x]))
 
 
-@njit(_nrt=False)
+@inner
 def _pairs(wide_W, half_W):  # type: ignore[no-untyped-def]
     for x in range(uint64(len(half_W))):
         half_W[x] = uint16(wide_W[x + x] + wide_W[x + x + uint64(1)])

@@ -1,20 +1,22 @@
 """Points on a canvas: where they fall, and what ink they leave.
 
-A plain point lights its pixel. A patch is nine bits, bit 3 * line + column, and leaves a *mark* in the cell of its middle:
-the bits themselves where patches are merged, and below the point's number + 1 where later ones cover earlier ones. A pass
-over the finished marks then asks, for each pixel, the nine cells around it. Marks have a border of one cell, so that a patch
-whose middle lies just outside still shows. One cell past the end takes every other point.
+A plain point lights its pixel. A patch is nine bits, bit 3 * line + column, and leaves a *mark* in the cell of its
+middle: the bits themselves where patches are merged, and below the point's number + 1 where later ones cover earlier
+ones. A pass over the finished marks then asks, for each pixel, the nine cells around it. Marks have a border of one
+cell, so that a patch whose middle lies just outside still shows. One cell past the end takes every other point.
 """
 
 from __future__ import annotations
 
-from numba import float32, int32, njit, uint8, uint16, uint32, uint64
+from numba import float32, int32, uint8, uint16, uint32, uint64
+
+from fdsl.compiled import inlined, inner
 
 PATCH_BITS = 9
 PATCHES = 511
 
 
-@njit(_nrt=False)
+@inner
 def find_cells(x_R, y_R, place, side, border, cell_R):  # type: ignore[no-untyped-def]
     """Write each point's cell. `place` is float32 [2, 3] to pixels; the pixel is the floor."""
     margin = float32(border)
@@ -30,35 +32,35 @@ def find_cells(x_R, y_R, place, side, border, cell_R):  # type: ignore[no-untype
         cell_R[orbit] = int32(int32(int32(v) * pitch) + int32(u)) if inside else outside
 
 
-@njit(_nrt=False)
+@inner
 def find_patches(halves, patches):  # type: ignore[no-untyped-def]
     """Write one of the 511 non-empty patches for each 16 random bits, uint16."""
     for i in range(uint64(len(halves))):
         patches[i] = uint16(uint32(1) + ((uint32(halves[i]) * uint32(PATCHES)) >> uint32(16)))
 
 
-@njit(_nrt=False)
+@inner
 def put_value(canvas, cell_R, count, value):  # type: ignore[no-untyped-def]
     """Light the pixels of the first `count` points."""
     for orbit in range(uint64(count)):
         canvas[uint32(cell_R[orbit])] = value
 
 
-@njit(_nrt=False)
+@inner
 def put_numbers(marks, cell_R, count, number):  # type: ignore[no-untyped-def]
     """Mark the points' pixels with their numbers, from `number` on, in the form of `covering_line`."""
     for orbit in range(uint64(count)):
         marks[uint32(cell_R[orbit])] = uint32(uint32(uint32(number + orbit) << uint32(1)) | uint32(1))
 
 
-@njit(_nrt=False)
+@inner
 def put_merging(marks, cell_R, count, patch_R, odd):  # type: ignore[no-untyped-def]
     """Add the points' patches to what is there, uint16 marks; patch_R holds those of two steps in turn."""
     for orbit in range(uint64(count)):
         marks[uint32(cell_R[orbit])] |= patch_R[orbit + orbit + odd]
 
 
-@njit(_nrt=False)
+@inner
 def put_covering(marks, cell_R, count, patch_R, odd, number):  # type: ignore[no-untyped-def]
     """Lay the points' patches over what is there, uint32 marks."""
     for orbit in range(uint64(count)):
@@ -66,11 +68,15 @@ def put_covering(marks, cell_R, count, patch_R, odd, number):  # type: ignore[no
         marks[uint32(cell_R[orbit])] = mark
 
 
-@njit(_nrt=False)
+@inner
 def merging_line(marks, pitch, line, value, empty, gray_W):  # type: ignore[no-untyped-def]
     """Write `value` where any patch has a bit set, and `empty` elsewhere."""
     begin = (line + 1) * pitch
-    above, here, below = marks[begin - pitch : begin], marks[begin : begin + pitch], marks[begin + pitch : begin + 2 * pitch]
+    above, here, below = (
+        marks[begin - pitch : begin],
+        marks[begin : begin + pitch],
+        marks[begin + pitch : begin + 2 * pitch],
+    )
     for x in range(uint64(len(gray_W))):
         x1, x2 = x + uint64(1), x + uint64(2)
         lit = uint16(above[x] >> uint16(8)) | uint16(above[x1] >> uint16(7)) | uint16(above[x2] >> uint16(6))
@@ -79,19 +85,19 @@ def merging_line(marks, pitch, line, value, empty, gray_W):  # type: ignore[no-u
         gray_W[x] = value if (lit & uint16(1)) != uint16(0) else empty
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _shown(mark, bit):  # type: ignore[no-untyped-def]
     """Return the number of the mark's point and, in bit 0, whether that bit of its patch is set."""
     number = uint32(uint32(mark >> uint32(PATCH_BITS)) << uint32(1))
     return uint32(number | uint32(uint32(mark >> uint32(bit)) & uint32(1)))
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _later(a, b):  # type: ignore[no-untyped-def]
     return a if a > b else b
 
 
-@njit(_nrt=False)
+@inner
 def covering_line(marks, pitch, line, top_W):  # type: ignore[no-untyped-def]
     """Write which patch lies on top of each pixel: its point's number * 2, + 1 if the patch is lit there.
 
@@ -99,15 +105,21 @@ def covering_line(marks, pitch, line, top_W):  # type: ignore[no-untyped-def]
     number does: pasting in order is a maximum.
     """
     begin = (line + 1) * pitch
-    above, here, below = marks[begin - pitch : begin], marks[begin : begin + pitch], marks[begin + pitch : begin + 2 * pitch]
+    above, here, below = (
+        marks[begin - pitch : begin],
+        marks[begin : begin + pitch],
+        marks[begin + pitch : begin + 2 * pitch],
+    )
     for x in range(uint64(len(top_W))):
         x1, x2 = x + uint64(1), x + uint64(2)
         top = _later(_shown(above[x], 8), _later(_shown(above[x1], 7), _shown(above[x2], 6)))
         top = _later(top, _later(_shown(here[x], 5), _later(_shown(here[x1], 4), _shown(here[x2], 3))))
-        top_W[x] = _later(top, _later(_shown(below[x], 2), _later(_shown(below[x1], 1), _shown(below[x2], 0))))
+        top_W[x] = _later(
+            top, _later(_shown(below[x], 2), _later(_shown(below[x1], 1), _shown(below[x2], 0)))
+        )
 
 
-@njit(_nrt=False)
+@inner
 def number_line(marks, pitch, line, top_W):  # type: ignore[no-untyped-def]
     """Write the last point of each pixel in the form of `covering_line`, from the marks of `put_numbers`."""
     begin = (line + 1) * pitch + 1
@@ -115,14 +127,14 @@ def number_line(marks, pitch, line, top_W):  # type: ignore[no-untyped-def]
         top_W[x] = marks[begin + x]
 
 
-@njit(_nrt=False)
+@inner
 def gray_line(top_W, value, empty, gray_W):  # type: ignore[no-untyped-def]
     """Write `value` where the topmost patch is lit, and `empty` elsewhere."""
     for x in range(uint64(len(gray_W))):
         gray_W[x] = value if (top_W[x] & uint32(1)) != uint32(0) else empty
 
 
-@njit(_nrt=False)
+@inner
 def colour_line(top_W, palette_C, empty, plane_W):  # type: ignore[no-untyped-def]
     """Write one channel of the topmost point's colour, `empty` where its patch is not lit.
 

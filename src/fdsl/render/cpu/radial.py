@@ -9,10 +9,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, njit, uint32, uint64
+from numba import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
-from fdsl.geometry.radial import LANES, RadialStrokes, direction_table, lanes_for, moved, noise_block, stroke_gray
+from fdsl.compiled import inlined, inner, kernel
+from fdsl.geometry.radial import (
+    LANES,
+    RadialStrokes,
+    direction_table,
+    lanes_for,
+    moved,
+    noise_block,
+    stroke_gray,
+)
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.segments import PLANES, draw_segments, prepare_segments
 from fdsl.render.frame import Frame
@@ -41,7 +50,7 @@ def _work(vertices: int, strokes: int) -> Work:
     return Work(words, position[0], position[1], pixel[0], pixel[1], segments, grays)
 
 
-@njit(_nrt=False)
+@inner
 def _draw_words(address, stroke, vertices, words_4V):  # type: ignore[no-untyped-def]
     a_V, b_V, c_V, d_V = words_4V[0], words_4V[1], words_4V[2], words_4V[3]
     for first in range(uint64(0), uint64(vertices), uint64(LANES)):
@@ -51,7 +60,7 @@ def _draw_words(address, stroke, vertices, words_4V):  # type: ignore[no-untyped
             a_V[vertex], b_V[vertex], c_V[vertex], d_V[vertex] = a, b, c, d
 
 
-@njit(_nrt=False)
+@inner
 def _draw_grays(address, strokes, gray_levels, tone, gray_L):  # type: ignore[no-untyped-def]
     for first in range(uint64(0), uint64(strokes), uint64(LANES)):
         for lane in range(LANES):
@@ -59,7 +68,7 @@ def _draw_grays(address, strokes, gray_levels, tone, gray_L):  # type: ignore[no
             gray_L[stroke] = tone[stroke_gray(address, stroke, gray_levels)]
 
 
-@njit(_nrt=False)
+@inner
 def _move(position_V, direction_V, words_V, gain, offset, vertices):  # type: ignore[no-untyped-def]
     for first in range(uint64(0), uint64(vertices), uint64(LANES)):
         for lane in range(LANES):
@@ -67,13 +76,13 @@ def _move(position_V, direction_V, words_V, gain, offset, vertices):  # type: ig
             position_V[vertex] = moved(position_V[vertex], direction_V[vertex], words_V[vertex], gain, offset)
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _pixel(a, x, b, y, c):  # type: ignore[no-untyped-def]
     """Truncate toward zero, after a clamp that no allowed view reaches, because a huge float has no integer."""
     return int32(min(max(a * x + b * y + c, -FAR), FAR))
 
 
-@njit(_nrt=False)
+@inner
 def _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices):  # type: ignore[no-untyped-def]
     """Write every vertex's pixel, and close the polygon: what lies past the last vertex is the first."""
     a, b, c = place[0, 0], place[0, 1], place[0, 2]
@@ -87,7 +96,7 @@ def _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices):  # type: ignore[no-
         pixel_x_V[vertex], pixel_y_V[vertex] = pixel_x_V[0], pixel_y_V[0]
 
 
-@njit(_nrt=False)
+@inner
 def _draw_image(
     address, vertices, strokes, start, gain, offset, gray_levels, cos_V, sin_V, place, canvas, side, tone, work
 ):  # type: ignore[no-untyped-def]  # fmt: skip
@@ -109,7 +118,7 @@ def _draw_image(
         draw_segments(canvas, side, closed_x_V, closed_y_V, vertices, work.segments_PV, work.gray_L[stroke])
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def _draw_rows(
     begin, end, address, vertices, strokes, start, gain, offset, gray_levels, cos_T, sin_T, direction_begin,
     places, work, finish,

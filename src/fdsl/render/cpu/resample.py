@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from numba import float32, int32, njit, uint8, uint32
+from numba import float32, int32, uint8, uint32
+
+from fdsl.compiled import inlined, inner
 
 
-@njit(_nrt=False)
+@inner
 def resample(canvas, side, back, outside, tone, image, size):  # type: ignore[no-untyped-def]
     """Write an image by bilinear interpolation.
 
@@ -32,7 +34,7 @@ def resample(canvas, side, back, outside, tone, image, size):  # type: ignore[no
                 image[uint32(line * size + x)] = tone[outside]
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _between(canvas, side, u, v, outside):  # type: ignore[no-untyped-def]
     """Return the gray at (u, v), both in (-1, side), float32."""
     left, top = int32(u + float32(1.0)) - 1, int32(v + float32(1.0)) - 1
@@ -43,13 +45,16 @@ def _between(canvas, side, u, v, outside):  # type: ignore[no-untyped-def]
         lower = float32(canvas[place + uint32(side)]), float32(canvas[place + uint32(side) + uint32(1)])
     else:
         upper = _gray_at(canvas, side, left, top, outside), _gray_at(canvas, side, left + 1, top, outside)
-        lower = _gray_at(canvas, side, left, top + 1, outside), _gray_at(canvas, side, left + 1, top + 1, outside)
+        lower = (
+            _gray_at(canvas, side, left, top + 1, outside),
+            _gray_at(canvas, side, left + 1, top + 1, outside),
+        )
     above = upper[0] + right_share * (upper[1] - upper[0])
     below = lower[0] + right_share * (lower[1] - lower[0])
     return above + low_share * (below - above)
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _gray_at(canvas, side, x, y, outside):  # type: ignore[no-untyped-def]
     seen = x >= 0 and x < side and y >= 0 and y < side
     return float32(canvas[uint32(y * side + x)]) if seen else float32(outside)

@@ -8,15 +8,16 @@ The minor offset is a sum of 22-bit fixed-point slopes: a slope rounded up is of
 offset never nearer to the next integer than 1 / 2n, so that the sum is exact while 2 n^2 < 2^22. Longer segments, which
 only zooming makes, are clipped and drawn in integers.
 
-Three of four segments are shorter than five pixels, and a loop of so few turns costs more in mispredicted exits than in
-pixels. Their places are found by vectors and written without a question: in a closed polygon pixel n of a segment is pixel
-0 of the next, so that going on to it, and staying there, changes nothing.
+Three of four segments are shorter than five pixels, and a loop of so few turns costs more in mispredicted exits than
+in pixels. Their places are found by vectors and written without a question: in a closed polygon pixel n of a segment is
+pixel 0 of the next, so that going on to it, and staying there, changes nothing.
 """
 
 from __future__ import annotations
 
-from numba import float64, int32, int64, njit, uint32, uint64
+from numba import float64, int32, int64, uint32, uint64
 
+from fdsl.compiled import inlined, inner
 from fdsl.geometry.radial import LANES
 
 SHORT = 4
@@ -29,12 +30,12 @@ LONGEST = 1023
 """Pixels of a segment drawn in fixed point: its minor extent fits the 10 bits above the fraction."""
 
 
-@njit(inline="always", _nrt=False)
+@inlined
 def _ceil_div(a, b):  # type: ignore[no-untyped-def]
     return -((-a) // b)
 
 
-@njit(_nrt=False)
+@inner
 def _clip_major(start, step, n, side):  # type: ignore[no-untyped-def]
     """Return the first and one past the last i in 0..n-1 with start + step * i in 0..side-1; step is 1 or -1."""
     if step > 0:
@@ -42,7 +43,7 @@ def _clip_major(start, step, n, side):  # type: ignore[no-untyped-def]
     return max(int64(0), start - side + 1), min(n, start + 1)
 
 
-@njit(_nrt=False)
+@inner
 def _clip_minor(start, step, n, m, side):  # type: ignore[no-untyped-def]
     """The same for the minor axis: start + step * floor((2 i m + n) / (2 n))."""
     if m == 0:
@@ -58,7 +59,7 @@ def _clip_minor(start, step, n, m, side):  # type: ignore[no-untyped-def]
     return first, last
 
 
-@njit(_nrt=False)
+@inner
 def _walk(canvas, place, along, across, count, error, n, m, gray):  # type: ignore[no-untyped-def]
     """Draw `count` pixels from `place` on; `error` is (2 i m + n) mod 2 n at the first."""
     for _ in range(count):
@@ -69,7 +70,7 @@ def _walk(canvas, place, along, across, count, error, n, m, gray):  # type: igno
         error -= 2 * n if over else 0
 
 
-@njit(_nrt=False)
+@inner
 def _draw_long(
     canvas, major, step_major, pitch_major, minor, step_minor, pitch_minor, n, m, side, gray
 ):  # type: ignore[no-untyped-def]  # fmt: skip
@@ -86,7 +87,7 @@ def _draw_long(
     _walk(canvas, place, step_major * pitch_major, step_minor * pitch_minor, last - first, error, n, m, gray)
 
 
-@njit(_nrt=False)
+@inner
 def prepare_segments(x_V, y_V, side, segments_PV):  # type: ignore[no-untyped-def]
     """Describe the segments from each vertex to the next: int32 [V + 1] pixels in, [PLANES, V] out, V whole LANES.
 
@@ -121,14 +122,14 @@ def prepare_segments(x_V, y_V, side, segments_PV):  # type: ignore[no-untyped-de
             cell_3_V[v] = _cell(start, along, across, slope, min(n, int32(3))) if inside else nowhere
 
 
-@njit(inline="always")
+@inlined
 def _cell(start, along, across, slope, i):  # type: ignore[no-untyped-def]
     """Return where pixel i of a segment lies."""
     shift = int32(uint32(uint32(HALF) + uint32(uint32(i) * uint32(slope))) >> uint32(FRACTION))
     return int32(int32(start + int32(i * along)) + int32(shift * across))
 
 
-@njit(_nrt=False)
+@inner
 def draw_segments(canvas, side, x_V, y_V, vertices, segments_PV, gray):  # type: ignore[no-untyped-def]
     """Draw a closed polygon from its table of segments, on a canvas of side^2 + 1 cells."""
     length_V, slope_V, along_V, across_V = segments_PV[0], segments_PV[1], segments_PV[2], segments_PV[3]
@@ -152,7 +153,7 @@ def draw_segments(canvas, side, x_V, y_V, vertices, segments_PV, gray):  # type:
             _draw_clipped(canvas, side, x_V[v], y_V[v], x_V[after], y_V[after], uint32(slope_V[v]), gray)
 
 
-@njit(_nrt=False)
+@inner
 def _draw_clipped(canvas, side, x0, y0, x1, y1, slope, gray):  # type: ignore[no-untyped-def]
     """Draw from (x0, y0) up to but not (x1, y1) what lies on the canvas, in the phase it has on the whole segment."""
     wide, high = abs(int64(x1) - x0), abs(int64(y1) - y0)
@@ -163,7 +164,7 @@ def _draw_clipped(canvas, side, x0, y0, x1, y1, slope, gray):  # type: ignore[no
         _draw_along(canvas, side, int64(y0), step_y, side, int64(x0), step_x, 1, high, wide, slope, gray)
 
 
-@njit(_nrt=False)
+@inner
 def _draw_along(
     canvas, side, major, step_major, pitch_major, minor, step_minor, pitch_minor, n, m, slope, gray
 ):  # type: ignore[no-untyped-def]  # fmt: skip

@@ -1,0 +1,158 @@
+"""Runs that stop and go on: bit for bit, and only in a folder and from a checkpoint of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("timm")
+pytest.importorskip("lightning.fabric")
+
+import fdsl  # noqa: E402
+from fdsl.errors import DataError, InputError  # noqa: E402
+from fdsl.train import pretrain  # noqa: E402
+from fdsl.train.checkpoint import list_checkpoints, save_checkpoint  # noqa: E402
+from fdsl.train.run import RunFolder  # noqa: E402
+from tiny_runs import (  # noqa: E402
+    AUGMENTED,
+    RANDOM,
+    contents,
+    finetune_config,
+    metrics,
+    pretrain_config,
+    run_config,
+    run_until,
+)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [partial(pretrain_config, **RANDOM, **AUGMENTED), partial(finetune_config, **RANDOM)],
+    ids=["pre", "fine"],
+)
+def test_interrupted_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, make: Any) -> None:
+    whole = run_config(make(tmp_path / "whole"))
+    steps = whole.steps
+    for update in (4, 6, steps):  # right after a checkpoint, between two, at the end
+        out = tmp_path / f"stopped-{update}"
+        run_until(make(out), update)
+        assert not (out / "result.json").exists()
+        again = run_config(make(out, resume=True))
+        assert metrics(out) == metrics(tmp_path / "whole")
+        name = "model.safetensors"
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (again.accuracy, again.loss) == (whole.accuracy, whole.loss)
+        record = json.loads((out / "run.json").read_text())
+        assert record["finished"] is not None
+        assert [session["finished"] for session in record["earlier"]] == [None]
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_run_that_stops_before_its_first_checkpoint_can_be_started_again(
+    tmp_path: Path, there_before: bool
+) -> None:
+    out = tmp_path / "run"
+    if there_before:
+        out.mkdir()
+    run_until(finetune_config(out), 2)
+    assert out.exists() == there_before
+    assert not contents(out)
+    run_until(finetune_config(out, batch_size=4), 4)
+    assert list_checkpoints(out)
+    assert run_config(finetune_config(out, batch_size=4, resume=True)).steps == 15
+    assert not any((tmp_path / name).exists() for name in ("metrics.csv", "run.json"))
+
+
+def test_rows_cut_short_are_left_out(tmp_path: Path) -> None:
+    config = finetune_config(tmp_path / "run", epochs=1)
+    run_config(config)
+    metrics = config.out / "metrics.csv"
+    whole = metrics.read_bytes()
+    columns = whole.decode().splitlines()[0].split(",")
+    for torn in (b"2", b"2,4", b"2,4,0.001,1.2,0.5,0.", b"2\r\n", b"2,x,0.001,1.2,0.5,0.5\r\n", b"\xff\x00"):
+        metrics.write_bytes(whole + torn)
+        with RunFolder(dataclasses.replace(config, resume=True), "finetune", columns) as run:
+            run.begin(4, "cpu")
+        assert metrics.read_bytes() == whole, torn
+
+
+def test_resume_refuses_another_dataset(tmp_path: Path) -> None:
+    config = pretrain_config(tmp_path / "run")
+    pretrain(config)
+    record = json.loads((config.out / "run.json").read_text())
+    assert record["dataset"] == fdsl.RCDB(classes=4).digest(0)
+    (config.out / "run.json").write_text(json.dumps({**record, "dataset": "0123abc"}))
+    with pytest.raises(InputError, match=f"digest 0123abc as in the run .* got {record['dataset']}"):
+        pretrain(dataclasses.replace(config, resume=True))
+
+
+def test_long_runs_find_their_checkpoints(tmp_path: Path) -> None:
+    for step in (99_999_999, 100_000_000, 1_000_000_000):
+        save_checkpoint(tmp_path, step, {})
+    (tmp_path / "checkpoints" / "step-1.pt").touch()
+    names = ["step-99999999.pt", "step-100000000.pt", "step-1000000000.pt"]
+    assert [path.name for path in list_checkpoints(tmp_path)] == names
+
+
+def test_folder_that_holds_something_is_refused_and_left_alone(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run_config(finetune_config(out, epochs=1))
+    before = contents(out)
+    with pytest.raises(InputError, match="holds a run"):
+        run_config(finetune_config(out, epochs=1))
+    with pytest.raises(InputError, match="seed must be 0 as in the run"):
+        run_config(finetune_config(out, epochs=1, seed=1, resume=True))
+    with pytest.raises(InputError, match="a pretrain run"):
+        run_config(pretrain_config(out, resume=True))
+    assert contents(out) == before
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("chapter 1")
+    with pytest.raises(InputError, match="holds other files"):
+        run_config(finetune_config(other))
+    with pytest.raises(InputError, match="it is a file"):
+        run_config(finetune_config(other / "thesis.txt"))
+    with pytest.raises(InputError, match=r"holds no run\.json"):
+        run_config(finetune_config(tmp_path / "nowhere", resume=True))
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_finished_run_can_be_made_longer_but_not_shorter(tmp_path: Path) -> None:
+    config = pretrain_config(tmp_path / "run")
+    pretrain(config)
+    longer = pretrain(dataclasses.replace(config, samples=96, resume=True))
+    assert longer.steps == 16
+    assert [row["step"] for row in metrics(config.out)] == ["4", "8", "12", "16"]
+    with pytest.raises(InputError, match="shorten"):
+        pretrain(dataclasses.replace(config, samples=48, resume=True))
+    again = pretrain(dataclasses.replace(config, samples=96, resume=True))
+    assert again == longer, "nothing was left to do"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "other program", "other shape"])
+def test_damaged_checkpoint_is_one_clear_error(tmp_path: Path, damage: str) -> None:
+    config = finetune_config(tmp_path / "run", epochs=1)
+    run_config(config)
+    newest = sorted((config.out / "checkpoints").iterdir())[-1]
+    whole = newest.read_bytes()
+    if damage == "truncated":
+        newest.write_bytes(whole[: len(whole) // 2])
+    elif damage == "text":
+        newest.write_text("not a checkpoint")
+    elif damage == "other program":
+        torch.save({"state_dict": {}}, newest)
+    else:
+        content = torch.load(newest, weights_only=True)
+        content["model"]["head.weight"] = torch.zeros(3, 16)
+        torch.save(content, newest)
+    before = contents(config.out)
+    message = r"head\.weight is \[3, 16\] there" if damage == "other shape" else newest.name
+    with pytest.raises(DataError, match=message):
+        run_config(dataclasses.replace(config, resume=True))
+    assert contents(config.out) == before
