@@ -26,7 +26,8 @@ AREA_BELOW = 160
 """`lines="auto"` averages below this size: one-pixel lines drawn smaller alias into noise."""
 MAX_ZOOM, MAX_SHIFT = 100.0, 1e5
 """Greatest entries of a view: coordinates stay where float32 still knows a pixel from the next."""
-ROWS_A_TASK = 8
+TASKS_A_THREAD = 8
+"""Images differ in cost by a hundred times: a thread that is done early takes over from one that is not."""
 
 LINES = ("auto", "crisp", "area", "native")
 
@@ -115,7 +116,7 @@ class Renderer:
 
     def _spread(self, draw: Draw, rows: int) -> None:
         """Call draw(begin, end) over all rows, from several threads when there is work for them."""
-        each = max(1, min(ROWS_A_TASK, -(-rows // self.threads)))
+        each = -(-rows // (TASKS_A_THREAD * self.threads))
         begins = range(0, rows, each)
         if self.threads == 1 or len(begins) < 2:
             draw(0, rows)

@@ -27,6 +27,7 @@ from fdsl.render.cpu.points import (
     put_numbers,
     put_value,
 )
+from fdsl.render.cpu.scratch import per_thread
 from fdsl.render.frame import Frame
 
 PATCH_PATTERN = int(Purpose.PATCH_PATTERN)
@@ -174,11 +175,14 @@ def drawer(table: AffineMaps2D, frame: Frame, images: NDArray[np.uint8]):  # typ
     ink = {"point": NUMBER if table.colour else POINT, "paste": COVER, "or": MERGE}[table.ink]
     places = np.ascontiguousarray(frame.places)
 
+    work = per_thread(lambda: _work(table.points, ink, frame.drawn))
+    finish = per_thread(lambda: finishing(frame, images, table.background))
+
     def draw(begin: int, end: int) -> None:
         _draw_rows(
             begin, end, table.address, table.maps, table.begins, table.flips, table.points, ink,
             np.uint8(table.value), colours, table.canvas, float(table.padding), places,
-            _work(table.points, ink, frame.drawn), finishing(frame, images, table.background),
+            work(), finish(),
         )  # fmt: skip
 
     return draw

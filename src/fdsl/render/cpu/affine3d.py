@@ -13,6 +13,7 @@ from fdsl.geometry import affine3d as geometry
 from fdsl.geometry.affine3d import FAR, FIRST, NEAR, AffineMaps3D, Orbits
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.points import put_value
+from fdsl.render.cpu.scratch import per_thread
 from fdsl.render.frame import Frame
 
 CHUNK = 1024
@@ -86,10 +87,13 @@ def drawer(table: AffineMaps3D, frame: Frame, images: NDArray[np.uint8]):  # typ
     to_canvas = np.array([[half, 0.0, half], [0.0, half, half], [0.0, 0.0, 1.0]])
     places = (frame.places @ to_canvas).astype(np.float32)
 
+    work = per_thread(lambda: _work(table.points))
+    finish = per_thread(lambda: finishing(frame, images, table.background))
+
     def draw(begin: int, end: int) -> None:
         _draw_rows(
             begin, end, table.address, table.maps, table.begins, table.rotation, table.points, np.uint8(table.value),
-            places, _work(table.points), finishing(frame, images, table.background),
+            places, work(), finish(),
         )  # fmt: skip
 
     return draw

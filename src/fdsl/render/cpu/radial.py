@@ -23,6 +23,7 @@ from fdsl.geometry.radial import (
     stroke_gray,
 )
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
+from fdsl.render.cpu.scratch import per_thread
 from fdsl.render.cpu.segments import PLANES, draw_segments, prepare_segments
 from fdsl.render.frame import Frame
 
@@ -143,12 +144,14 @@ def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # ty
     places[:, :, 2] += np.einsum("nij,nj->ni", places[:, :, :2], table.centre.astype(np.float64))
     places = places.astype(np.float32)
 
+    work = per_thread(lambda: _work(int(table.vertices.max()), int(table.strokes.max())))
+    finish = per_thread(lambda: finishing(frame, images, table.background))
+
     def draw(begin: int, end: int) -> None:
         _draw_rows(
             begin, end, table.address, table.vertices, table.strokes, table.start, table.gain, table.offset,
             table.gray_levels, cos_T, sin_T, direction_begin, places,
-            _work(int(table.vertices[begin:end].max(initial=1)), int(table.strokes[begin:end].max(initial=1))),
-            finishing(frame, images, table.background),
+            work(), finish(),
         )  # fmt: skip
 
     return draw
