@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,25 +51,45 @@ def test_golden_digest(family):
 PROGRAM = f"""
 import numpy as np, fdsl
 from hashlib import sha256
+recipe = fdsl.Augmentation(hflip=0.5, auto_augment="rand-m9-mstd0.5-inc1-p1.0", random_erasing=0.5)
 for name in {FAMILIES}:
     family, n = fdsl.family(name, classes={CLASSES}), np.arange({CLASSES})
-    images = fdsl.Renderer(224, "crisp", threads=3)(family.table({SEED}, n, n))
-    print(name, sha256(images.tobytes()).hexdigest()[:16])
+    table = family.table({SEED}, n, n)
+    plan = recipe.plan(0, n, n, 0, canvas=family.native_size, size=96, channels=family.channels)
+    drawn = [fdsl.Renderer(224, "crisp", threads=3)(table)]
+    for lines in ("crisp", "area", "native"):
+        drawn.append(fdsl.Renderer(96, lines, threads=3)(table, plan.view, plan.tone, plan.retouch))
+    print(name, *(sha256(images.tobytes()).hexdigest()[:16] for images in drawn))
 """
+TARGETS = {"this": None, "AVX2": ("haswell", "+avx2"), "SSE2": ("generic", "+sse2")}
 
 
-@pytest.mark.parametrize("cpu", [None, "generic"])
-def test_golden_digests_in_another_process(cpu, tmp_path):
-    """Also compiled for a processor without AVX, and with the categories searched for there."""
+def printed_digests(target: tuple[str, str] | None, folder) -> dict[str, list[str]]:
     environment = dict(os.environ)
-    if cpu is not None:
-        # "+sse2" because numba takes an empty list of features for none given
-        environment |= {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": "+sse2"}
-        environment |= {"NUMBA_CACHE_DIR": str(tmp_path), "FDSL_CACHE": str(tmp_path)}
+    if target is not None:
+        # numba takes an empty list of features for none given, hence "+sse2"
+        environment |= {"NUMBA_CPU_NAME": target[0], "NUMBA_CPU_FEATURES": target[1]}
+        environment |= {"NUMBA_CACHE_DIR": str(folder), "FDSL_CACHE": str(folder)}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment
     )
-    assert dict(line.split() for line in done.stdout.splitlines()) == GOLDEN
+    return {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+
+
+@pytest.fixture(scope="module")
+def digests_here(tmp_path_factory) -> dict[str, list[str]]:
+    return printed_digests(None, tmp_path_factory.mktemp("here"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_digests_in_other_processes(target, digests_here, tmp_path):
+    """Of plain, averaged, resampled and augmented images, also compiled for other processors, with their categories
+    searched for there."""
+    if target == "AVX2" and "avx2" not in Path("/proc/cpuinfo").read_text().split():
+        pytest.skip("this processor has no AVX2")
+    digests = digests_here if TARGETS[target] is None else printed_digests(TARGETS[target], tmp_path)
+    assert {name: first for name, (first, *_) in digests.items()} == GOLDEN
+    assert digests == digests_here
 
 
 @settings(max_examples=15)

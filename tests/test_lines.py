@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
@@ -41,6 +41,16 @@ whole = st.integers(-40, 80).map(float)
     st.one_of(*(st.lists(st.tuples(kind, kind), min_size=1, max_size=8) for kind in (near, far, whole))),
 )
 def test_polygons_equal_pillows(side, points):
+    assert (our_polygon(side, points) == pillow_polygon(side, points)).all()
+
+
+@given(
+    st.sampled_from([1024, 1500, 2048]),
+    st.lists(st.tuples(*2 * [st.floats(-600, 2600, width=32)]), min_size=2, max_size=6),
+)
+@settings(max_examples=25)
+def test_long_segments_equal_pillows(side, points):
+    """Longer than fixed point can hold, on the largest canvases that averaging draws."""
     assert (our_polygon(side, points) == pillow_polygon(side, points)).all()
 
 
