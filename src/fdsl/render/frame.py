@@ -61,4 +61,6 @@ def drawn_natively(size: int, canvas: int, views: NDArray[np.float64], tones: ND
     backs /= shrink[:, None, None]
     backs[:, :, 2] -= 0.5
     places = np.tile(np.eye(2, 3), (count, 1, 1))
-    return Frame(size, canvas, RESAMPLE, places, tones, shrink, backs.astype(np.float32))
+    # finite in float32 whatever the view: what lies so far off is background anyhow
+    backs = np.clip(backs, -1e9, 1e9).astype(np.float32)
+    return Frame(size, canvas, RESAMPLE, places, tones, shrink, backs)

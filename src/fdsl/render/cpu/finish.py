@@ -13,7 +13,7 @@ from numba import uint8, uint16, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.compiled import inner
-from fdsl.render.cpu.resample import resample
+from fdsl.render.cpu.resample import Lines, add_frame, framed_cells, new_lines, resample
 from fdsl.render.frame import AVERAGE, COPY, RESAMPLE, Frame
 
 
@@ -36,8 +36,11 @@ class Finish(NamedTuple):
     """Of the canvas."""
     canvas: NDArray[np.uint8]
     """[side^2 + 1], flat; the last cell takes what lies outside."""
+    framed: NDArray[np.uint8]
+    """Scratch for RESAMPLE: a canvas with its frame, flat."""
     shrunk: NDArray[np.uint8]
-    """Scratch for RESAMPLE, a canvas averaged over blocks, flat."""
+    """Scratch for RESAMPLE: a canvas averaged over blocks, flat."""
+    lines: Lines
     shrink: NDArray[np.int64]
     backs: NDArray[np.float32]
     """As in `Frame`."""
@@ -52,9 +55,12 @@ def finishing(frame: Frame, images: NDArray[np.uint8], background: int) -> Finis
     side = frame.drawn
     pixels = images.reshape(len(images), frame.size**2, -1)
     planes = pixels.reshape(len(images), 1, -1) if images.ndim == 3 else pixels.transpose(0, 2, 1)
+    resampled = frame.way == RESAMPLE
+    framed = np.empty(framed_cells(side) if resampled else 0, np.uint8)
+    shrunk = np.empty(side * side if resampled else 0, np.uint8)
     return Finish(
         planes, frame.size, frame.tones, np.empty(256, np.uint8), np.arange(256, dtype=np.uint8), frame.way,
-        side, np.empty(side * side + 1, np.uint8), np.empty(side * side if frame.way == RESAMPLE else 0, np.uint8),
+        side, np.empty(side * side + 1, np.uint8), framed, shrunk, new_lines(frame.size),
         frame.shrink, frame.backs, np.empty((2, side), np.uint16), background,
     )  # fmt: skip
 
@@ -80,10 +86,11 @@ def finish_image(finish, row, channel):  # type: ignore[no-untyped-def]
         shrink, outside = finish.shrink[row], uint8(finish.background)
         back, size = finish.backs[row], finish.size
         if shrink == 1:
-            resample(finish.canvas, finish.side, back, outside, tone, image, size)
+            add_frame(finish.canvas, finish.side, outside, finish.framed)
         else:
             _average(finish.canvas, finish.side, shrink, finish.plain, finish.sums_2W, finish.shrunk)
-            resample(finish.shrunk, finish.side // shrink, back, outside, tone, image, size)
+            add_frame(finish.shrunk, finish.side // shrink, outside, finish.framed)
+        resample(finish.framed, finish.side // shrink, back, tone, image, size, finish.lines)
 
 
 @inner

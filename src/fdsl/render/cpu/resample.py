@@ -2,59 +2,112 @@
 
 from __future__ import annotations
 
-from numba import float32, int32, uint8, uint32
+from typing import NamedTuple
+
+import numpy as np
+from numba import float32, int32, uint8, uint32, uint64
+from numpy.typing import NDArray
 
 from fdsl.compiled import inlined, inner
 
+BEFORE, AFTER = 1, 2
+"""Background pixels on either side of a framed canvas: what lies off the canvas is looked up there."""
+
+
+class Lines(NamedTuple):
+    """Scratch for one line of the image, W pixels."""
+
+    place_W: NDArray[np.uint32]
+    """Of the upper left of the four pixels around."""
+    right_W: NDArray[np.float32]
+    """Share of the right ones."""
+    low_W: NDArray[np.float32]
+    """Share of the lower ones."""
+    around_4W: NDArray[np.uint8]
+
+
+def new_lines(size: int) -> Lines:
+    """Return scratch for images of so many pixels a side."""
+    places, around = np.empty(size, np.uint32), np.empty((4, size), np.uint8)
+    return Lines(places, np.empty(size, np.float32), np.empty(size, np.float32), around)
+
+
+def framed_cells(side: int) -> int:
+    """Return how many cells a canvas has with its frame."""
+    return (side + BEFORE + AFTER) ** 2
+
 
 @inner
-def resample(canvas, side, back, outside, tone, image, size):  # type: ignore[no-untyped-def]
+def add_frame(canvas, side, outside, framed):  # type: ignore[no-untyped-def]
+    """Copy a flat canvas into the middle of `framed`, background around it."""
+    pitch = side + BEFORE + AFTER
+    framed[: pitch * pitch] = outside
+    for line in range(side):
+        begin = (line + BEFORE) * pitch + BEFORE
+        source, target = canvas[line * side : (line + 1) * side], framed[begin : begin + side]
+        for x in range(uint64(len(target))):
+            target[x] = source[x]
+
+
+@inner
+def resample(framed, side, back, tone, image, size, lines):  # type: ignore[no-untyped-def]
     """Write an image by bilinear interpolation.
 
     Args:
-        canvas: uint8 [side^2 or more], flat.
-        side: of the canvas.
-        back: float32 [2, 3], from the image's pixel indices to the canvas's.
-        outside: gray of what lies off the canvas.
+        framed: uint8, a canvas with its frame.
+        side: of the canvas without.
+        back: float32 [2, 3], from the image's pixel indices to the canvas's, entries within +-1e9.
         tone: uint8 [256].
         image: uint8 [size^2], written.
         size: side of the image.
+        lines: scratch.
     """
-    a, b, c = back[0, 0], back[0, 1], back[0, 2]
-    d, e, f = back[1, 0], back[1, 1], back[1, 2]
-    edge = float32(side)
+    pitch = side + BEFORE + AFTER
     for line in range(size):
-        for x in range(size):
-            u = a * float32(x) + (b * float32(line) + c)
-            v = d * float32(x) + (e * float32(line) + f)
-            if u > float32(-1.0) and u < edge and v > float32(-1.0) and v < edge:
-                gray = _between(canvas, int32(side), u, v, outside)
-                image[uint32(line * size + x)] = tone[uint8(gray + float32(0.5))]
-            else:
-                image[uint32(line * size + x)] = tone[outside]
+        _locate(back, line, side, pitch, lines.place_W, lines.right_W, lines.low_W)
+        _fetch(framed, pitch, lines.place_W, lines.around_4W)
+        out = image[line * size : (line + 1) * size]
+        _between(lines.around_4W, lines.right_W, lines.low_W, out)
+        for x in range(uint64(len(out))):
+            out[x] = tone[out[x]]
 
 
 @inlined
-def _between(canvas, side, u, v, outside):  # type: ignore[no-untyped-def]
-    """Return the gray at (u, v), both in (-1, side), float32."""
-    left, top = int32(u + float32(1.0)) - 1, int32(v + float32(1.0)) - 1
-    right_share, low_share = u - float32(left), v - float32(top)
-    if left >= 0 and top >= 0 and left < side - 1 and top < side - 1:
-        place = uint32(top * side + left)
-        upper = float32(canvas[place]), float32(canvas[place + uint32(1)])
-        lower = float32(canvas[place + uint32(side)]), float32(canvas[place + uint32(side) + uint32(1)])
-    else:
-        upper = _gray_at(canvas, side, left, top, outside), _gray_at(canvas, side, left + 1, top, outside)
-        lower = (
-            _gray_at(canvas, side, left, top + 1, outside),
-            _gray_at(canvas, side, left + 1, top + 1, outside),
-        )
-    above = upper[0] + right_share * (upper[1] - upper[0])
-    below = lower[0] + right_share * (lower[1] - lower[0])
-    return above + low_share * (below - above)
+def _held(value, low, high):  # type: ignore[no-untyped-def]
+    value = value if value > low else low
+    return value if value < high else high
 
 
-@inlined
-def _gray_at(canvas, side, x, y, outside):  # type: ignore[no-untyped-def]
-    seen = x >= 0 and x < side and y >= 0 and y < side
-    return float32(canvas[uint32(y * side + x)]) if seen else float32(outside)
+@inner
+def _locate(back, line, side, pitch, place_W, right_W, low_W):  # type: ignore[no-untyped-def]
+    """Find each pixel's place in the framed canvas; one far off is held at the frame."""
+    a, b, c = back[0, 0], back[0, 1], back[0, 2] + float32(BEFORE)
+    d, e, f = back[1, 0], back[1, 1], back[1, 2] + float32(BEFORE)
+    begin_u, begin_v = b * float32(line) + c, e * float32(line) + f
+    last = float32(side + BEFORE)
+    for x in range(uint64(len(place_W))):
+        along = float32(int32(x))
+        u, v = _held(a * along + begin_u, float32(0.0), last), _held(d * along + begin_v, float32(0.0), last)
+        left, top = int32(u), int32(v)
+        place_W[x] = uint32(top * int32(pitch) + left)
+        right_W[x], low_W[x] = u - float32(left), v - float32(top)
+
+
+@inner
+def _fetch(framed, pitch, place_W, around_4W):  # type: ignore[no-untyped-def]
+    one, below = uint64(1), uint64(pitch)
+    for x in range(uint64(len(place_W))):
+        place = uint64(place_W[x])
+        around_4W[0, x], around_4W[1, x] = framed[place], framed[place + one]
+        around_4W[2, x], around_4W[3, x] = framed[place + below], framed[place + below + one]
+
+
+@inner
+def _between(around_4W, right_W, low_W, out):  # type: ignore[no-untyped-def]
+    upper_left_W, upper_right_W = around_4W[0], around_4W[1]
+    lower_left_W, lower_right_W = around_4W[2], around_4W[3]
+    for x in range(uint64(len(out))):
+        upper, lower = float32(upper_left_W[x]), float32(lower_left_W[x])
+        upper += right_W[x] * (float32(upper_right_W[x]) - upper)
+        lower += right_W[x] * (float32(lower_right_W[x]) - lower)
+        out[x] = uint8(int32(upper + low_W[x] * (lower - upper) + float32(0.5)))
