@@ -28,6 +28,7 @@ GOLDEN = {
     "FractalDB": "c09463887c4bf031",
     "MVFractalDB": "5bd4002463f59c45",
     "RCDB": "ebbf26834a4b8e0d",
+    "VisualAtom": "7dbb14b6dd5156fb",
 }
 
 

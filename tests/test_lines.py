@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
@@ -60,14 +61,14 @@ def test_a_polygon_within_one_pixel_draws_it():
     assert (canvas != 255).sum() == 1
 
 
-def test_images_equal_pillows_at_the_native_canvas():
-    family = fdsl.RCDB()
-    categories, instances = np.arange(24), np.arange(24) % 5
-    table = family.table(3, categories, instances)
+@pytest.mark.parametrize("family", [fdsl.RCDB(), fdsl.VisualAtom(), fdsl.VisualAtom(variant="script")])
+def test_images_equal_pillows_at_the_native_canvas(family):
+    count = 24 if family.name == "RCDB" else 5
+    table = family.table(3, np.arange(count), np.arange(count) % 5)
     images = fdsl.Renderer(512, "crisp")(table)
     for row in range(len(table)):
         points_LV2, grays_L = polygons(table, row)
-        expected = Image.new("L", (512, 512), 255)
+        expected = Image.new("L", (512, 512), family.background)
         pen = ImageDraw.Draw(expected)
         for points_V2, gray in zip(points_LV2.tolist(), grays_L.tolist(), strict=True):
             pen.line([tuple(point) for point in [*points_V2, points_V2[0]]], fill=gray, width=1)

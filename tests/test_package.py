@@ -24,6 +24,7 @@ PUBLIC_NAMES = [
     "MVFractalDB",
     "RCDB",
     "Renderer",
+    "VisualAtom",
     "__version__",
     "contact_sheet",
     "families",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fdsl.data.dataset import FormulaDataset
     from fdsl.data.loader import Loader
     from fdsl.evaluate.sheet import contact_sheet
-    from fdsl.formulas import RCDB, ExFractalDB, FractalDB, MVFractalDB, families, family
+    from fdsl.formulas import RCDB, ExFractalDB, FractalDB, MVFractalDB, VisualAtom, families, family
     from fdsl.render import Renderer
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ __all__ = [
     "Loader",
     "MVFractalDB",
     "Renderer",
+    "VisualAtom",
     "__version__",
     "contact_sheet",
     "families",
@@ -47,6 +48,7 @@ _LAZY = {
     "Loader": "fdsl.data.loader",
     "MVFractalDB": "fdsl.formulas",
     "Renderer": "fdsl.render",
+    "VisualAtom": "fdsl.formulas",
     "contact_sheet": "fdsl.evaluate.sheet",
     "families": "fdsl.formulas",
     "family": "fdsl.formulas",

@@ -14,8 +14,9 @@ from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
 from fdsl.formulas.ifs import MapFamily
 from fdsl.formulas.rcdb import RCDB
+from fdsl.formulas.visual_atom import VisualAtom
 
-__all__ = ["RCDB", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "families", "family"]
+__all__ = ["RCDB", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "VisualAtom", "families", "family"]
 
 
 @lru_cache(maxsize=1)

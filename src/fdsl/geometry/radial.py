@@ -36,6 +36,8 @@ class RadialStrokes:
         centre: float32 [N, 2], canvas units.
         gain: float32 [N], and
         offset: float32 [N]: a vertex moves inward by `gain * noise + offset` canvas units a stroke and axis.
+        waves: int32 [N, 2], frequencies f1 and f2: less half of sin(f1 t) + sin(f2 t), t the vertex's angle, on top of
+            `offset`. 0 is no wave; None is none anywhere.
         gray_levels: a stroke's gray is I{0..gray_levels - 1}, clamped to 255.
         background: gray of the empty canvas.
         canvas: side of the native canvas, pixels.
@@ -48,6 +50,7 @@ class RadialStrokes:
     centre: NDArray[np.float32]
     gain: NDArray[np.float32]
     offset: NDArray[np.float32]
+    waves: NDArray[np.int32] | None = None
     gray_levels: int = 257
     background: int = 255
     canvas: int = 512
@@ -55,6 +58,11 @@ class RadialStrokes:
 
     def __len__(self) -> int:
         return len(self.vertices)
+
+    @property
+    def frequencies(self) -> NDArray[np.int32]:
+        """`waves`, or zeros where there are none, int32 [N, 2]."""
+        return np.zeros((len(self), 2), np.int32) if self.waves is None else self.waves
 
 
 def directions(vertices: int) -> NDArray[np.float32]:
@@ -121,22 +129,33 @@ def stroke_gray(address, stroke, gray_levels):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def wavy(offset, sin_V, vertex, vertices, frequencies):  # type: ignore[no-untyped-def]
+    """Return the offset of a vertex with its waves; the sine of its angle's multiple stands elsewhere in the table."""
+    first = sin_V[(uint32(frequencies[0]) * uint32(vertex)) % uint32(vertices)]
+    second = sin_V[(uint32(frequencies[1]) * uint32(vertex)) % uint32(vertices)]
+    return offset - float32(0.5) * (first + second)
+
+
+@inlined
 def moved(position, direction, word, gain, offset):  # type: ignore[no-untyped-def]
     """Return one coordinate of a vertex after the stroke whose noise word this is."""
     return position - direction * (gain * perlin_1d(word) + offset)
 
 
 @kernel
-def trace(address, vertices, start, gain, offset, direction_2V, strokes, points_LV2):  # type: ignore[no-untyped-def]
+def trace(
+    address, vertices, start, gain, offset, frequencies, direction_2V, strokes, points_LV2
+):  # type: ignore[no-untyped-def]  # fmt: skip
     """Write the vertices of every stroke of one image, about the centre, float32 [L, V, 2]."""
     for vertex in range(vertices):
+        own = wavy(offset, direction_2V[1], vertex, vertices, frequencies)
         x = direction_2V[0, vertex] * start[0]
         y = direction_2V[1, vertex] * start[1]
         for stroke in range(strokes):
             a, b, c, d = noise_block(address, stroke & ~1, vertex, vertices)
             odd = stroke & 1
-            x = moved(x, direction_2V[0, vertex], c if odd else a, gain, offset)
-            y = moved(y, direction_2V[1, vertex], d if odd else b, gain, offset)
+            x = moved(x, direction_2V[0, vertex], c if odd else a, gain, own)
+            y = moved(y, direction_2V[1, vertex], d if odd else b, gain, own)
             points_LV2[stroke, vertex, 0] = x
             points_LV2[stroke, vertex, 1] = y
 
@@ -157,7 +176,7 @@ def polygons(table: RadialStrokes, row: int) -> tuple[NDArray[np.float32], NDArr
     points_LV2 = np.empty((strokes, vertices, 2), np.float32)
     grays_L = np.empty(strokes, np.uint8)
     trace(
-        table.address[row], vertices, table.start[row], table.gain[row], table.offset[row],
+        table.address[row], vertices, table.start[row], table.gain[row], table.offset[row], table.frequencies[row],
         directions(vertices), strokes, points_LV2,
     )  # fmt: skip
     _grays(table.address[row], table.gray_levels, grays_L)

@@ -21,6 +21,7 @@ from fdsl.geometry.radial import (
     moved,
     noise_block,
     stroke_gray,
+    wavy,
 )
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.scratch import per_thread
@@ -36,6 +37,7 @@ class Work(NamedTuple):
     words_4V: NDArray[np.uint32]
     x_V: NDArray[np.float32]
     y_V: NDArray[np.float32]
+    offset_V: NDArray[np.float32]
     pixel_x_V: NDArray[np.int32]
     pixel_y_V: NDArray[np.int32]
     segments_PV: NDArray[np.int32]
@@ -45,10 +47,10 @@ class Work(NamedTuple):
 
 def _work(vertices: int, strokes: int) -> Work:
     lanes = lanes_for(vertices)
-    position, pixel = np.empty((2, lanes), np.float32), np.empty((2, lanes + 1), np.int32)
+    position, pixel = np.empty((3, lanes), np.float32), np.empty((2, lanes + 1), np.int32)
     words, segments = np.empty((4, lanes), np.uint32), np.empty((PLANES, lanes), np.int32)
     grays = np.empty(lanes_for(strokes), np.uint8)
-    return Work(words, position[0], position[1], pixel[0], pixel[1], segments, grays)
+    return Work(words, position[0], position[1], position[2], pixel[0], pixel[1], segments, grays)
 
 
 @inner
@@ -70,11 +72,13 @@ def _draw_grays(address, strokes, gray_levels, tone, gray_L):  # type: ignore[no
 
 
 @inner
-def _move(position_V, direction_V, words_V, gain, offset, vertices):  # type: ignore[no-untyped-def]
+def _move(position_V, direction_V, words_V, gain, offset_V, vertices):  # type: ignore[no-untyped-def]
     for first in range(uint64(0), uint64(vertices), uint64(LANES)):
         for lane in range(LANES):
             vertex = first + uint64(lane)
-            position_V[vertex] = moved(position_V[vertex], direction_V[vertex], words_V[vertex], gain, offset)
+            position_V[vertex] = moved(
+                position_V[vertex], direction_V[vertex], words_V[vertex], gain, offset_V[vertex]
+            )
 
 
 @inlined
@@ -99,21 +103,23 @@ def _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices):  # type: ignore[no-
 
 @inner
 def _draw_image(
-    address, vertices, strokes, start, gain, offset, gray_levels, cos_V, sin_V, place, canvas, side, tone, work
+    address, vertices, strokes, start, gain, offset, frequencies, gray_levels, cos_V, sin_V, place, canvas, side, tone,
+    work,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     x_V, y_V, pixel_x_V, pixel_y_V = work.x_V, work.y_V, work.pixel_x_V, work.pixel_y_V
     lanes = len(cos_V)
     for vertex in range(lanes):
         x_V[vertex] = cos_V[vertex] * start[0]
         y_V[vertex] = sin_V[vertex] * start[1]
+        work.offset_V[vertex] = wavy(offset, sin_V, vertex, vertices, frequencies)
     _draw_grays(address, strokes, gray_levels, tone, work.gray_L)
     closed_x_V, closed_y_V = pixel_x_V[: lanes + 1], pixel_y_V[: lanes + 1]
     for stroke in range(strokes):
         if stroke % 2 == 0:
             _draw_words(address, stroke, vertices, work.words_4V)
         word = 2 * (stroke % 2)
-        _move(x_V, cos_V, work.words_4V[word], gain, offset, vertices)
-        _move(y_V, sin_V, work.words_4V[word + 1], gain, offset, vertices)
+        _move(x_V, cos_V, work.words_4V[word], gain, work.offset_V, vertices)
+        _move(y_V, sin_V, work.words_4V[word + 1], gain, work.offset_V, vertices)
         _place(x_V, y_V, place, closed_x_V, closed_y_V, vertices)
         prepare_segments(closed_x_V, closed_y_V, side, work.segments_PV)
         draw_segments(canvas, side, closed_x_V, closed_y_V, vertices, work.segments_PV, work.gray_L[stroke])
@@ -121,16 +127,17 @@ def _draw_image(
 
 @kernel
 def _draw_rows(
-    begin, end, address, vertices, strokes, start, gain, offset, gray_levels, cos_T, sin_T, direction_begin,
-    places, work, finish,
+    begin, end, address, vertices, strokes, start, gain, offset, frequencies, gray_levels, cos_T, sin_T,
+    direction_begin, places, work, finish,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for row in range(begin, end):
         first = direction_begin[row]
         past = first + (vertices[row] + LANES - 1) // LANES * LANES
         begin_image(finish, row)
         _draw_image(
-            address[row], vertices[row], strokes[row], start[row], gain[row], offset[row], uint32(gray_levels),
-            cos_T[first:past], sin_T[first:past], places[row], finish.canvas, finish.side, finish.ink_tone, work,
+            address[row], vertices[row], strokes[row], start[row], gain[row], offset[row], frequencies[row],
+            uint32(gray_levels), cos_T[first:past], sin_T[first:past], places[row], finish.canvas, finish.side,
+            finish.ink_tone, work,
         )  # fmt: skip
         finish_image(finish, row, 0)
 
@@ -144,14 +151,14 @@ def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # ty
     places[:, :, 2] += np.einsum("nij,nj->ni", places[:, :, :2], table.centre.astype(np.float64))
     places = places.astype(np.float32)
 
+    frequencies = table.frequencies
     work = per_thread(lambda: _work(int(table.vertices.max()), int(table.strokes.max())))
     finish = per_thread(lambda: finishing(frame, images, table.background))
 
     def draw(begin: int, end: int) -> None:
         _draw_rows(
             begin, end, table.address, table.vertices, table.strokes, table.start, table.gain, table.offset,
-            table.gray_levels, cos_T, sin_T, direction_begin, places,
-            work(), finish(),
+            frequencies, table.gray_levels, cos_T, sin_T, direction_begin, places, work(), finish(),
         )  # fmt: skip
 
     return draw

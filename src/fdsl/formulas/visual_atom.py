@@ -1,0 +1,90 @@
+"""VisualAtom (Takashima et al., CVPR 2023): RCDB's contours with many vertices, on which sine waves run around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fdsl.errors import check_choice
+from fdsl.formulas.base import Family
+from fdsl.geometry.radial import RadialStrokes
+from fdsl.random import NO_INSTANCE, Purpose, integer, uniform, words
+
+CANVAS = 512
+MIN_VERTICES, MAX_VERTICES = 200, 1000
+MAX_STROKES = 200
+MAX_FREQUENCY = 20
+# least noise, most drift, least radius: what the released program does when told nothing, and what its script tells it
+VARIANTS = {"defaults": (2.0, 0.01, 0), "script": (0.0, 0.1, 10)}
+
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisualAtom(Family):
+    """Wavy radial contours, gray lines on black, native canvas 512; instances differ in where the centre lies.
+
+    Attributes:
+        variant: "defaults", the settings of the released program (noise 2..6, drift to 0.01, radius 0..50); "script",
+            those of the shell script released with it (noise 0..4, drift to 0.1, radius 10..60).
+    """
+
+    variant: str = "defaults"
+
+    name: ClassVar[str] = "VisualAtom"
+    native_size: ClassVar[int] = CANVAS
+    background: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("variant", self.variant, VARIANTS)
+
+    def category(self, seed: int, k: int) -> dict[str, Any]:
+        """Return V, L, noise c, drift w, radius, oval rates and the two frequencies."""
+        self._identity(seed, [k], 0)
+        return {name: column[0].item() for name, column in self._categories(seed, np.array([k])).items()}
+
+    def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> RadialStrokes:
+        k, i = self._identity(seed, categories, instances)
+        column = self._categories(seed, k)
+        centre = (CANVAS + integer(words(seed, self.stream, k, i, Purpose.INSTANCE, 2), -CANVAS, CANVAS)) / 2
+        radii = [column["radius"] * column[oval] for oval in ("oval_x", "oval_y")]
+        return RadialStrokes(
+            address=self._address(seed, k, i),
+            vertices=column["vertices"].astype(np.int32),
+            strokes=column["strokes"].astype(np.int32),
+            start=np.stack(radii, axis=1).astype(np.float32),
+            centre=centre.astype(np.float32),
+            gain=column["noise"].astype(np.float32),
+            offset=(-column["noise"] - column["drift"]).astype(np.float32),
+            waves=np.stack([column["frequency_1"], column["frequency_2"]], axis=1).astype(np.int32),
+            gray_levels=256,
+            background=self.background,
+        )
+
+    def _categories(self, seed: int, k: NDArray[np.int64]) -> Columns:
+        """Return the parameters of categories `k`, a row each."""
+        least_noise, most_drift, least_radius = VARIANTS[self.variant]
+        word = words(seed, self.stream, k, np.array(NO_INSTANCE), Purpose.CATEGORY, 9)
+        frequency_1, frequency_2 = _frequencies(word[:, 7:9])
+        return {
+            "vertices": integer(word[:, 0], MIN_VERTICES, MAX_VERTICES),
+            "strokes": integer(word[:, 1], 1, MAX_STROKES),
+            "noise": uniform(word[:, 2], least_noise, least_noise + 4),
+            "drift": uniform(word[:, 3], 0, most_drift),
+            "radius": integer(word[:, 4], least_radius, least_radius + 50),
+            "oval_x": uniform(word[:, 5], 1, 2),
+            "oval_y": uniform(word[:, 6], 1, 2),
+            "frequency_1": frequency_1,
+            "frequency_2": frequency_2,
+        }
+
+
+def _frequencies(word: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """f1 and f2 from two words, [N, 2]: I{0..20} each, different unless f1 = 0; nothing is redrawn."""
+    first = integer(word[:, 0], 0, MAX_FREQUENCY)
+    others = integer(word[:, 1], 0, MAX_FREQUENCY - 1)
+    return first, np.where(first == 0, integer(word[:, 1], 0, MAX_FREQUENCY), others + (others >= first))
