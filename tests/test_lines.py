@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 import fdsl
 from fdsl.geometry.radial import lanes_for, polygons
-from fdsl.render.cpu.segments import PLANES, draw_segments, prepare_segments
+from fdsl.render.cpu.segments import FRACTION, HALF, LONGEST, PLANES, draw_segments, prepare_segments
 
 GRAY = 7
 
@@ -43,6 +43,22 @@ whole = st.integers(-40, 80).map(float)
 )
 def test_polygons_equal_pillows(side, points):
     assert (our_polygon(side, points) == pillow_polygon(side, points)).all()
+
+
+def test_fixed_point_offsets_are_the_exact_ones():
+    """Of every pixel of every segment that is drawn in fixed point, lengths to 64 and the longest."""
+    for n in [*range(1, 65), 500, *range(LONGEST - 8, LONGEST + 1)]:
+        m_M, i_I1 = np.arange(n + 1), np.arange(n + 1)[:, None]
+        y_V = np.zeros((n + 1, 17), np.int32)
+        y_V[:, 1] = m_M
+        segments_PV = np.empty((PLANES, 16), np.int32)
+        slopes_M = np.empty(n + 1, np.int64)
+        for m in m_M:
+            prepare_segments(np.array([0, n] + 15 * [n], np.int32), y_V[m], 1024, segments_PV)
+            slopes_M[m] = segments_PV[1, 0]
+        offset_IM = HALF + i_I1 * slopes_M
+        assert offset_IM.max() < 1 << 32
+        assert ((offset_IM >> FRACTION) == (2 * i_I1 * m_M + n) // (2 * n)).all()
 
 
 @given(

@@ -4,9 +4,9 @@ A segment draws n = max(|dx|, |dy|) pixels, its start included and its end not. 
 floor((2 i m + n) / (2 n)) along the minor one, m the minor extent: half rounds away from the start, so the direction
 matters. |dx| = |dy| counts as vertical-major.
 
-The minor offset is a sum of 22-bit fixed-point slopes: a slope rounded up is off by less than 2^-22 a pixel and the
-offset never nearer to the next integer than 1 / 2n, so that the sum is exact while 2 n^2 < 2^22. Longer segments, which
-only zooming makes, are clipped and drawn in integers.
+The minor offset is a sum of 22-bit fixed-point slopes. A slope is above the true one by less than 2 units of 2^-22, and
+the offset never nearer to the next integer than 1 / 2n, so that its floor is exact while 4 n^2 < 2^22. Longer segments,
+which only zooming makes, are clipped and drawn in integers.
 
 Three of four segments are shorter than five pixels, and a loop of so few turns costs more in mispredicted exits than
 in pixels. Their places are found by vectors and written without a question: in a closed polygon pixel n of a segment is
@@ -15,7 +15,7 @@ pixel 0 of the next, so that going on to it, and staying there, changes nothing.
 
 from __future__ import annotations
 
-from numba import float64, int32, int64, uint32, uint64
+from numba import float32, int32, int64, uint32, uint64
 
 from fdsl.compiled import inlined, inner
 from fdsl.geometry.radial import LANES
@@ -106,9 +106,8 @@ def prepare_segments(x_V, y_V, side, segments_PV):  # type: ignore[no-untyped-de
             step_x, step_y = int32(1) if x1 >= x0 else int32(-1), edge if y1 >= y0 else int32(-edge)
             flat = wide > high
             n, m = (wide if flat else high), (high if flat else wide)
-            ratio = float64(m) * float64(1 << FRACTION) / float64(max(n, int32(1)))
-            slope = int32(ratio)
-            slope = int32(slope + (int32(1) if float64(slope) < ratio else int32(0)))
+            # the quotient is off by 1/8 at most, so that its successor is above the true slope by at most 9/8
+            slope = int32(int32(float32(m) * float32(1 << FRACTION) / float32(max(n, int32(1)))) + int32(1))
             along, across = (step_x if flat else step_y), (step_y if flat else step_x)
             slope_V[v], along_V[v], across_V[v] = slope, along, across
             left, right, top, bottom = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
