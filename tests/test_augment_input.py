@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 import fdsl
@@ -100,3 +101,37 @@ def test_unusable_values_are_refused(field, value):
 def test_unusable_plans_are_refused(field, changed):
     with pytest.raises(InputError, match=f"{field}.* must be"):
         fdsl.Augmentation().plan(**(USABLE | changed))
+
+
+def test_recipes_that_could_zoom_further_than_views_may_are_refused():
+    """At construction, not in the middle of a training when the one sample in ten thousand comes."""
+    with pytest.raises(
+        InputError, match=r"auto_augment must be weaker with crop_scale from 0\.08, got 'rand-m100.*6 shears"
+    ):
+        fdsl.Augmentation(auto_augment="rand-m100-mmax100-n6-p1")
+    with pytest.raises(InputError, match=r"auto_augment must be weaker with crop_scale from 0\.001"):
+        fdsl.Augmentation(crop_scale=(0.001, 1.0), auto_augment="rand-m9-n3")
+
+
+def test_the_strongest_recipe_that_is_taken_makes_views_that_are_too():
+    recipe = fdsl.Augmentation(crop_scale=(0.1, 0.1), auto_augment="rand-m30-mmax30-n5-p1.0")
+    family, n = fdsl.RCDB(classes=2), np.arange(3000)
+    plan = recipe.plan(0, n % 2, n, 0, canvas=512, size=32, channels=1)
+    table = family.table(0, n[:1] % 2, n[:1])
+    strongest = plan.view[np.abs(plan.view[:, :, :2]).max(axis=(1, 2)).argmax()]
+    assert np.abs(strongest[:, :2]).max() > 5
+    assert fdsl.Renderer(32)(table, strongest).shape == (1, 32, 32)
+    assert (np.abs(plan.view[:, :, 2]) < 1e5).all()
+
+
+@pytest.mark.parametrize("canvas", [0, 1, 31])
+def test_a_canvas_too_small_to_draw_on_is_refused(canvas):
+    with pytest.raises(InputError, match="canvas must be >= 32"):
+        fdsl.Augmentation().plan(0, [0], [0], 0, canvas=canvas, size=32, channels=1)
+
+
+def test_mean_and_deviation_may_be_arrays():
+    recipe, arguments = fdsl.Augmentation(random_erasing=1.0), {"canvas": 64, "size": 64, "channels": 3}
+    listed = recipe.plan(0, [0], [0], 0, mean=[0.4, 0.5, 0.6], std=0.2, **arguments)
+    array = recipe.plan(0, [0], [0], 0, mean=np.array([0.4, 0.5, 0.6]), std=np.float64(0.2), **arguments)
+    assert (listed.retouch.quantiles == array.retouch.quantiles).all()

@@ -186,6 +186,19 @@ def test_values_are_standardized(dataset, colour):
             assert images.stride(1) == (0 if planes == 1 else 32 * 32)
 
 
+@pytest.mark.parametrize("sample", [-1, 2.5, 2**63, 2**200])
+def test_samples_without_a_number_are_refused(dataset, sample):
+    loader = fdsl.Loader(dataset, 4)
+    with pytest.raises(InputError, match="next_sample must be"):
+        loader.seek(sample)
+    with pytest.raises(InputError, match="next_sample must be"):
+        loader.load_state_dict({**loader.state_dict(), "next_sample": sample})
+    large = fdsl.FormulaDataset(fdsl.RCDB(classes=5), instances=4_000_000_000, size=32)
+    with pytest.raises(InputError, match="start must be"):
+        fdsl.Loader(large, 4, start=sample)
+    assert len(fdsl.Loader(large, 4, start=2**55).batch(2**55)[1]) == 4
+
+
 @pytest.mark.parametrize("mean", [[0.4] * 3, [0.485, 0.456, 0.406]])
 @pytest.mark.parametrize("shape", [(3, 9, 17), (3, 9, 17, 3)])
 def test_other_devices_compute_the_same_bits(shape, mean):
@@ -204,7 +217,7 @@ def test_mean_and_deviation_are_measured(dataset):
     images, _ = next(iter(loader))
     assert abs(images.mean()) < 0.1
     assert abs(images.std() - 1) < 0.1
-    pixels = dataset.draw(np.arange(1024) % 5, np.arange(1024) // 5) / 255
+    pixels = dataset.render(np.arange(1024) * len(dataset) // 1024) / 255
     assert loader.standardize.mean == pytest.approx([pixels.mean()] * 3)
     assert loader.standardize.std == pytest.approx([pixels.std()] * 3)
 

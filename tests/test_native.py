@@ -62,6 +62,25 @@ def test_shrunk_pixels_keep_the_ink(table):
         assert np.abs(small - whole).max() < 2.5
 
 
+@pytest.mark.parametrize("zoom", [0.5, 0.2])
+def test_much_smaller_drawings_are_means_too(table, zoom):
+    """Blocks of 32 and more pixels a side, whose sums are large."""
+    middle = table.canvas / 2
+    small = fdsl.Renderer(32, "native")(
+        table, [[zoom, 0, middle - zoom * middle], [0, zoom, middle - zoom * middle]]
+    )
+    ink = np.abs(small.astype(float) - table.background).sum(axis=(1, 2))
+    whole = np.abs(canvases(table).astype(float) - table.background).sum(axis=(1, 2))
+    assert np.allclose(ink, whole * (32 * zoom / table.canvas) ** 2, rtol=0.35, atol=60)
+    assert (small[:, 0] == table.background).all()
+
+
+def test_a_view_that_shows_less_than_a_point_is_background():
+    table = fdsl.RCDB(classes=ROWS).table(0, np.arange(ROWS), np.arange(ROWS))
+    thin = fdsl.Renderer(64, "native")(table, [[1e-13, 0, 100], [0, 100, 0]])
+    assert (thin == table.background).all()
+
+
 def test_a_turned_canvas_has_corners_of_background(table):
     side = table.canvas
     half, turn = side / 2, np.sqrt(0.5)

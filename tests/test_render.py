@@ -80,7 +80,7 @@ def test_out_is_filled(table):
     out = np.zeros((6, 64, 64), np.uint8)
     assert fdsl.Renderer(64)(table, out=out) is out
     assert (out == fdsl.Renderer(64)(table)).all()
-    with pytest.raises(InputError, match="out must be C-contiguous uint8"):
+    with pytest.raises(InputError, match="out must be C-contiguous writeable uint8"):
         fdsl.Renderer(64)(table, out=out[:5])
 
 

@@ -7,6 +7,7 @@ order within each is the drawn one. `docs/augmentation.md` says where this equal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,11 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.data.boxes import random_boxes
-from fdsl.data.randaugment import Layers, Operation, parse, settled
+from fdsl.data.randaugment import FULL, SHEAR_AT_FULL, Layers, Operation, RandAugment, parse, settled
 from fdsl.data.sample_draws import SampleDraws
 from fdsl.data.tones import TONAL, tone_curves
 from fdsl.errors import InputError, check_float, check_int
+from fdsl.geometry.table import MIN_CANVAS
 from fdsl.random import Purpose, uniform
+from fdsl.render.renderer import MAX_ZOOM
 from fdsl.render.retouch import QUANTILES, Retouch, Step
 
 ERASED_SHARE = (0.02, 1 / 3)
@@ -95,7 +98,21 @@ class Augmentation:
         if self.auto_augment is not None:
             if not isinstance(self.auto_augment, str):
                 raise InputError(f"auto_augment must be a string or None, got {self.auto_augment!r}")
-            parse(self.auto_augment)
+            self._check_zoom(parse(self.auto_augment))
+
+    def _check_zoom(self, policy: RandAugment) -> None:
+        """Raise InputError if crop and operations together could zoom in further than views may."""
+        share = 1.0 if self.crop_scale is None else self.crop_scale[0]
+        ratio = max(1 / self.crop_ratio[0], self.crop_ratio[1], 1.0)
+        crop = 1.0 if self.crop_scale is None else math.sqrt(ratio / share)
+        # the norm of a shear; a rotation's is 1
+        shear = SHEAR_AT_FULL * policy.limit / FULL
+        stretch = (shear + math.sqrt(shear**2 + 4)) / 2
+        if crop * stretch**policy.layers > MAX_ZOOM / 2:  # half, so that shifts stay within bounds too
+            raise InputError(
+                f"auto_augment must be weaker with crop_scale from {share:g}, got {self.auto_augment!r}: "
+                f"{policy.layers} shears on a crop could zoom in more than {MAX_ZOOM / 2:g} times"
+            )
 
     def plan(
         self,
@@ -130,7 +147,7 @@ class Augmentation:
             InputError: a number is out of range or a shape does not fit.
         """
         draws = SampleDraws(seed, categories, instances, epochs, repeats)
-        check_int("canvas", canvas, 1)
+        check_int("canvas", canvas, MIN_CANVAS)
         check_int("size", size, 2)
         if channels not in (1, 3):
             raise InputError(f"channels must be 1 or 3, got {channels!r}")
@@ -260,7 +277,7 @@ def _fold_tones(
 
 
 def _by_channel(field: str, value: float | Sequence[float], channels: int) -> tuple[float, ...]:
-    values = tuple(value) if isinstance(value, Sequence) else (value,) * channels
+    values = tuple(map(float, np.ravel(value))) if np.ndim(value) else (value,) * channels
     if len(values) != channels:
         raise InputError(f"{field} must be one number or one for each of {channels} channels, got {value!r}")
     return tuple(check_float(field, one, 0.0 if field == "mean" else 1e-6, 1.0) for one in values)

@@ -33,7 +33,9 @@ Batch = tuple[Tensor, Tensor]
 CROPS = Augmentation(crop_scale=(0.35, 1.0))
 """The augmentation of a loader that is told none: random crops down to a third of the canvas."""
 MEASURED = 1024
-"""Images whose mean and deviation stand for a dataset's; 0.2 s on one core."""
+"""Images, spread over a dataset, whose mean and deviation stand for all of it."""
+MEASURED_AT_ONCE = 64
+MOST_SAMPLES = 1 << 62
 
 
 class Loader:
@@ -41,7 +43,8 @@ class Loader:
 
     A training is a row of samples n = 0, 1, 2 ... without end. Sample n shows image n // repeats of the row of epochs,
     each of which passes over the whole dataset in an order of its own, and is a pure function of (dataset, settings,
-    n): not of threads, device or how often the training was interrupted. Its state is the number of samples consumed.
+    n): not of threads, device or how often the training was interrupted. Mixup and CutMix then mix it with another
+    sample of its batch. The state of a training is the number of samples consumed.
 
     An iteration goes on from there to `samples`, or, without that, to the end of the epoch: `for epoch in range(9): for
     images, targets in loader` sees nine epochs. Batches are full; samples too few for one wait for the next epoch.
@@ -133,14 +136,23 @@ class Loader:
         if self.samples is not None and self.samples < self._step:
             needed = f"{self._step}, a batch of each rank"
             raise InputError(f"samples must be >= {needed}, got {self.samples}: no batch would be full")
+        if self._epoch < self.world_size and self.samples is None:
+            raise InputError(
+                f"world_size must be <= {self._epoch}, the samples of an epoch, got {self.world_size}"
+            )
         if self._epoch < self._step and self.samples is None:
             raise InputError(
                 f"batch_size must be <= {self._epoch // self.world_size}, the samples of an epoch for each rank, "
                 f"got {self.batch_size}: no batch would be full"
             )
-        epochs = MAX_INSTANCE // UNLIMITED if self.dataset.instances is None else EPOCHS
         for field, number in (("start", start), ("samples", self.samples or 0)):
-            check_int(field, number, 0, epochs * self._epoch)
+            check_int(field, number, 0, self._most)
+
+    @property
+    def _most(self) -> int:
+        """Samples that can be numbered: as many epochs as have a number, and no more than fit an int64."""
+        epochs = MAX_INSTANCE // UNLIMITED if self.dataset.instances is None else EPOCHS
+        return min(epochs * self._epoch, MOST_SAMPLES)
 
     @property
     def _step(self) -> int:
@@ -157,12 +169,17 @@ class Loader:
         """What makes uint8 pixels into what a model sees; its `mean` and `std` are the ones given or measured."""
         if self._given is not None:
             return self._given
-        instances, categories = np.divmod(np.arange(MEASURED), self.dataset.family.classes)
-        return Standardize.of(self.dataset.draw(categories, instances), self.device)
+        indices = np.arange(MEASURED) * len(self.dataset) // MEASURED
+        chunks = indices.reshape(-1, MEASURED_AT_ONCE)
+        return Standardize.of((self.dataset.render(chunk) for chunk in chunks), self.device)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of all that decides samples, 64 hex digits; batch size, ranks, device and threads do not."""
+        """SHA-256 of all that decides samples, 64 hex digits; batch size, ranks, device and threads do not.
+
+        With mixup or CutMix, batch size and ranks still decide who is mixed with whom: a training may go on with
+        others, from the right sample, though not with the same pairs.
+        """
         dataset, given = self.dataset, self._given
         content = {
             "family": dataset.family.digest(dataset.seed),
@@ -203,9 +220,9 @@ class Loader:
         """Let the next iteration begin at sample number `sample`.
 
         Raises:
-            InputError: it is negative or no integer.
+            InputError: it is no integer, negative, or past the last epoch there is a number for.
         """
-        self._next = check_int("next_sample", sample, 0)
+        self._next = check_int("next_sample", sample, 0, self._most)
 
     def __len__(self) -> int:
         """Batches of an iteration that begins now."""

@@ -21,6 +21,7 @@ from fdsl.random import uniform
 
 FULL = 10.0
 """The magnitude at which an operation has its published strength."""
+SHEAR_AT_FULL = 0.3
 MOST_LAYERS = 16
 UNIFORM_ABOVE = 100.0
 """A deviation above this means a magnitude uniform in 0..m."""
@@ -110,7 +111,7 @@ class RandAugment:
         else:
             factor = level * 1.8 + 0.1
             bits, threshold = np.trunc(level * 4), np.minimum(256, np.trunc(level * 256))
-        shear, shift = sign * (level * 0.3), sign * (level * 0.45)
+        shear, shift = sign * (level * SHEAR_AT_FULL), sign * (level * 0.45)
         added = np.minimum(128, np.trunc(level * 110))
         columns = {
             Operation.ROTATE: sign * (level * 30.0),
@@ -180,7 +181,7 @@ def _checked(text: str, values: dict[str, float]) -> RandAugment:
     ranges = {"limit": (1, 100), "magnitude": (0, limit), "increasing": (0, 1), "layers": (1, MOST_LAYERS)}
     ranges |= {"probability": (0, 1)}
     keys = {name: key for key, (name, _) in _SECTIONS.items()}
-    values.setdefault("magnitude", FULL if limit == FULL else min(FULL, limit))
+    values.setdefault("magnitude", min(FULL, limit))
     for name, (low, high) in ranges.items():
         if name in values and not low <= values[name] <= high:
             raise _unusable(text, f"{keys[name]} must be in {low:g}..{high:g}, got {values[name]:g}")

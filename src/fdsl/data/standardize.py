@@ -77,16 +77,12 @@ class Standardize:
         return out
 
     @classmethod
-    def of(cls, images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Standardize:
-        """Measure the mean and deviation of `images`, uint8 [N, H, W] or [N, H, W, 3].
+    def of(cls, batches: Iterable[NDArray[np.uint8]], device: torch.device | str = "cpu") -> Standardize:
+        """Measure the mean and deviation of some batches of images, uint8 [N, H, W] or [N, H, W, 3] each.
 
         A channel without any contrast keeps its scale.
         """
-        depth = 3 if images.ndim == 4 else 1
-        counts = np.zeros((depth, 256))
-        for image in images:  # histograms are exact and need no float copy
-            for channel, pixels in enumerate(image.reshape(-1, depth).T):
-                counts[channel] += np.bincount(pixels, minlength=256)
+        counts = np.sum([_histograms(image) for images in batches for image in images], axis=0)
         counts /= counts.sum(1, keepdims=True)
         levels = np.arange(256) / 255
         mean = counts @ levels
@@ -96,9 +92,15 @@ class Standardize:
         return cls(three[0].tolist(), three[1].tolist(), device)
 
 
+def _histograms(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Count the grays of each channel, [C, 256]: exact, and without a copy in floats."""
+    channels = image.reshape(-1, image.shape[2] if image.ndim == 3 else 1).T
+    return np.stack([np.bincount(pixels, minlength=256) for pixels in channels]).astype(np.float64)
+
+
 def _three(field: str, values: Iterable[float], low: float) -> tuple[float, ...]:
     try:
-        listed = [float(value) for value in values]
+        listed = [] if isinstance(values, str) else [float(value) for value in values]
     except (TypeError, ValueError) as error:
         raise InputError(f"{field} must be 3 numbers, one a channel, got {values!r}") from error
     if len(listed) != 3:

@@ -11,13 +11,6 @@ from numpy.typing import NDArray
 from fdsl.data.randaugment import Operation
 
 GRAYS = np.arange(256)
-TONAL = (
-    Operation.INVERT,
-    Operation.POSTERIZE,
-    Operation.SOLARIZE,
-    Operation.SOLARIZE_ADD,
-    Operation.BRIGHTNESS,
-)
 SOLARIZE_ADD_BELOW = 128
 
 
@@ -61,3 +54,5 @@ _CURVES: dict[Operation, Callable[[NDArray[np.float64]], NDArray[Any]]] = {
     Operation.SOLARIZE_ADD: _solarize_add,
     Operation.BRIGHTNESS: _brightness,
 }
+TONAL = tuple(_CURVES)
+"""The operations that look at one gray at a time."""

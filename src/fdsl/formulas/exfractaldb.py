@@ -15,6 +15,7 @@ from fdsl.formulas.search import find
 from fdsl.geometry import affine3d
 from fdsl.geometry.affine3d import AffineMaps3D
 from fdsl.geometry.maps import thresholds
+from fdsl.geometry.table import MAX_POINTS
 from fdsl.random import Purpose, stream_word, uniform, words
 
 CANVAS = 224
@@ -53,7 +54,7 @@ class ExFractalDB(MapFamily):
         if self.weightings not in WEIGHTING_SETS:
             raise InputError(f"weightings must be one of {WEIGHTING_SETS}, got {self.weightings!r}")
         check_float("least_variance", self.least_variance, 0.0, 0.3)
-        check_int("points", self.points, 1, 10_000_000)
+        check_int("points", self.points, 1, MAX_POINTS)
 
     @property
     def factors(self) -> tuple[float, ...]:

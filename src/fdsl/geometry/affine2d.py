@@ -10,6 +10,7 @@ from numba import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.compiled import inlined, inner, kernel
+from fdsl.errors import InputError, check_choice, check_int
 from fdsl.geometry.lockstep import LANES, advance_lanes
 from fdsl.geometry.maps import (
     BURN_IN,
@@ -25,8 +26,10 @@ from fdsl.geometry.maps import (
     steps_for,
     widen,
 )
+from fdsl.geometry.table import MAX_POINTS, check_array, check_grays
 
 ORBITS = 128
+INKS = ("point", "paste", "or")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,21 @@ class AffineMaps2D:
     @property
     def channels(self) -> int:
         return 3 if self.colour else 1
+
+    def __post_init__(self) -> None:
+        check_array("maps", self.maps, np.float32, ("N", MAX_MAPS, 6))
+        count = len(self.maps)
+        check_array("address", self.address, np.uint32, (count, 4))
+        check_array("begins", self.begins, np.int32, (count, MAX_MAPS))
+        check_array("flips", self.flips, np.uint8, (count,))
+        check_int("points", self.points, 1, MAX_POINTS)
+        check_choice("ink", self.ink, INKS)
+        if self.colour and self.ink == "or":
+            raise InputError(
+                "ink must be 'point' or 'paste' in colour, got 'or': merged patches have no last point"
+            )
+        check_grays(self.canvas, value=self.value)
+        check_int("padding", self.padding, 0, self.canvas // 2 - 1)
 
     def __len__(self) -> int:
         return len(self.maps)
@@ -171,8 +189,8 @@ def bounds(orbits):  # type: ignore[no-untyped-def]
 @inlined
 def fit(low, high, canvas, padding):  # type: ignore[no-untyped-def]
     """Return (scale, offset), float64, that take [low, high] to the canvas less its padding."""
-    extent = np.float64(high) - np.float64(low)
-    scale = (canvas - 2.0 * padding) / extent if extent > 0.0 else 0.0
+    reach = np.float64(high) - np.float64(low)
+    scale = (canvas - 2.0 * padding) / reach if reach > 0.0 else 0.0
     return scale, padding - scale * np.float64(low)
 
 

@@ -10,6 +10,7 @@ from numba import float32, float64, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.compiled import inlined, inner, kernel
+from fdsl.errors import check_int
 from fdsl.geometry.lockstep import LANES, advance_lanes
 from fdsl.geometry.maps import (
     BURN_IN,
@@ -24,6 +25,7 @@ from fdsl.geometry.maps import (
     new_halves,
     steps_for,
 )
+from fdsl.geometry.table import MAX_POINTS, check_array, check_grays
 
 ORBITS = 32
 FIRST = (BURN_IN + 1) * ORBITS
@@ -58,6 +60,15 @@ class AffineMaps3D:
 
     background = 0
     channels = 1
+
+    def __post_init__(self) -> None:
+        check_array("maps", self.maps, np.float32, ("N", MAX_MAPS, 12))
+        count = len(self.maps)
+        check_array("address", self.address, np.uint32, (count, 4))
+        check_array("begins", self.begins, np.int32, (count, MAX_MAPS))
+        check_array("rotation", self.rotation, np.float64, (count, 3, 3))
+        check_int("points", self.points, 1, MAX_POINTS)
+        check_grays(self.canvas, value=self.value)
 
     def __len__(self) -> int:
         return len(self.maps)

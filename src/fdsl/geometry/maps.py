@@ -14,14 +14,12 @@ import numpy as np
 from numba import uint16, uint32, uint64
 from numpy.typing import NDArray
 
-from fdsl.compiled import inlined, inner
+from fdsl.compiled import VECTOR, inlined, inner
 from fdsl.random.purpose import Purpose
 from fdsl.random.scalar import philox_block
 
 MAX_MAPS = 8
 BURN_IN = 64
-VECTOR = 16
-"""Orbits a loop takes at a time: numbers of orbits are multiples of it."""
 GROUP = 8
 """Steps that one block of words serves: four words of two halves."""
 DIVERGED = np.float32(2.0**60)

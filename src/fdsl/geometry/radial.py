@@ -13,15 +13,16 @@ import numpy as np
 from numba import float32, int32, uint32
 from numpy.typing import NDArray
 
-from fdsl.compiled import inlined, kernel
+from fdsl.compiled import VECTOR, inlined, kernel
+from fdsl.errors import InputError, check_int
+from fdsl.geometry.table import check_array, check_grays
 from fdsl.random.purpose import Purpose
 from fdsl.random.scalar import philox_block
 
 STROKE_NOISE = int(Purpose.STROKE_NOISE)
 STROKE_GRAY = int(Purpose.STROKE_GRAY)
-LANES = 16
-"""Vertices a kernel's inner loop takes at a time: one constant trip count, and no scalar remainder, which for the 70
-vertices of a mean contour costs as much as the vectors."""
+MAX_VERTICES, MAX_STROKES, MAX_FREQUENCY = 1 << 16, 1 << 16, 1 << 15
+"""So that every product of them fits 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,28 @@ class RadialStrokes:
     canvas: int = 512
     channels: int = 1
 
+    def __post_init__(self) -> None:
+        check_array("vertices", self.vertices, np.int32, ("N",))
+        count = len(self.vertices)
+        check_array("address", self.address, np.uint32, (count, 4))
+        check_array("strokes", self.strokes, np.int32, (count,))
+        for field in ("start", "centre"):
+            check_array(field, getattr(self, field), np.float32, (count, 2))
+        for field in ("gain", "offset"):
+            check_array(field, getattr(self, field), np.float32, (count,))
+        if self.waves is not None:
+            check_array("waves", self.waves, np.int32, (count, 2))
+            if (self.waves < 0).any() or (self.waves > MAX_FREQUENCY).any():
+                raise InputError(
+                    f"waves must be in 0..{MAX_FREQUENCY}, got {self.waves.min()}..{self.waves.max()}"
+                )
+        check_grays(self.canvas, background=self.background)
+        check_int("gray_levels", self.gray_levels, 1, 1 << 16)
+        for field, low, high in (("vertices", 1, MAX_VERTICES), ("strokes", 0, MAX_STROKES)):
+            values = getattr(self, field)
+            if count and (values.min() < low or values.max() > high):
+                raise InputError(f"{field} must be in {low}..{high}, got {values.min()}..{values.max()}")
+
     def __len__(self) -> int:
         return len(self.vertices)
 
@@ -72,7 +95,7 @@ def directions(vertices: int) -> NDArray[np.float32]:
 
 
 def direction_table(vertices: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Lay the directions of a batch end to end, each padded to whole LANES, and say where each image's begin.
+    """Lay the directions of a batch end to end, each padded to whole VECTOR, and say where each image's begin.
 
     Returns:
         float32 [2, sum of padded V], and int64 [N].
@@ -89,8 +112,8 @@ def _padded_directions(vertices: int) -> NDArray[np.float32]:
 
 
 def lanes_for(vertices: int) -> int:
-    """Return how many vertices loops run over: `vertices` made a multiple of LANES."""
-    return -(-vertices // LANES) * LANES
+    """Return how many vertices loops run over: `vertices` made a multiple of VECTOR."""
+    return -(-vertices // VECTOR) * VECTOR
 
 
 @inlined

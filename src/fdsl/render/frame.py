@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 COPY, AVERAGE, RESAMPLE = 0, 1, 2
 """What stands between a drawn canvas and its image: nothing, a mean over blocks of pixels, or a view."""
+MOST_SHRINK = 32
+"""Sums over larger blocks would no longer be divided exactly; smaller drawings are a handful of pixels."""
+FARTHEST = 1e9
+"""A view whose inverse is larger shows less than a point of the canvas, and is drawn as background."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,12 @@ def drawn_natively(size: int, canvas: int, views: NDArray[np.float64], tones: ND
     matrices[:, :2] = views * (size / canvas)
     backs = np.linalg.inv(matrices)[:, :2]
     pixels_a_pixel = np.linalg.svd(backs[:, :, :2], compute_uv=False)[:, 0]
-    most = canvas & -canvas
+    most = min(MOST_SHRINK, canvas & -canvas)
     shrink = np.clip(2 ** np.rint(np.log2(pixels_a_pixel)), 1, most).astype(np.int64)
     # pixel i has its middle at i + 1/2, on both sides
     backs[:, :, 2] += backs[:, :, :2].sum(axis=2) / 2
     backs /= shrink[:, None, None]
     backs[:, :, 2] -= 0.5
     places = np.tile(np.eye(2, 3), (count, 1, 1))
-    # finite in float32 whatever the view: what lies so far off is background anyhow
-    backs = np.clip(backs, -1e9, 1e9).astype(np.float32)
-    return Frame(size, canvas, RESAMPLE, places, tones, shrink, backs)
+    backs[np.abs(backs).max(axis=(1, 2)) > FARTHEST] = [[0, 0, -FARTHEST], [0, 0, -FARTHEST]]
+    return Frame(size, canvas, RESAMPLE, places, tones, shrink, backs.astype(np.float32))

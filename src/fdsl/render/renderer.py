@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -99,9 +99,10 @@ class Renderer:
             )
         shape = (len(table), self.size, self.size) + ((3,) if table.channels == 3 else ())
         images = np.empty(shape, np.uint8) if out is None else out
-        if images.shape != shape or images.dtype != np.uint8 or not images.flags.c_contiguous:
-            raise InputError(f"out must be C-contiguous uint8 {shape}, got {images.dtype} {images.shape}")
+        check_out(images, shape)
         if retouch is not None:
+            if not isinstance(retouch, Retouch):
+                raise InputError(f"retouch must be a Retouch, as Plan.retouch, got {type(retouch).__name__}")
             retouch.check_fits(images)
         if len(table) == 0:
             return images
@@ -122,14 +123,33 @@ class Renderer:
             draw(0, rows)
             return
         tasks = [_pool(self.threads).submit(draw, begin, min(begin + each, rows)) for begin in begins]
-        for task in tasks:
-            task.result()
+        try:
+            for task in tasks:
+                task.result()
+        finally:  # nobody writes into `out` any more once the caller has it back
+            for task in tasks:
+                task.cancel()
+            wait(tasks)
+
+
+def check_out(out: object, shape: tuple[int, ...]) -> None:
+    """Raise InputError unless `out` can be drawn into."""
+    if not isinstance(out, np.ndarray):
+        raise InputError(f"out must be a NumPy array, got {type(out).__name__}")
+    if out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous or not out.flags.writeable:
+        kind = "" if out.flags.writeable else ", read-only"
+        raise InputError(
+            f"out must be C-contiguous writeable uint8 {shape}, got {out.dtype} {out.shape}{kind}"
+        )
 
 
 def check_view(view: ArrayLike | None, count: int) -> NDArray[np.float64]:
     """Return the views of a batch, float64 [count, 2, 3]; InputError for a wrong shape or an unusable matrix."""
     identity = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    views = np.asarray(identity if view is None else view, np.float64)
+    given = np.asarray(identity if view is None else view)
+    if given.dtype.kind not in "fiu":
+        raise InputError(f"view must be numbers of shape ({count}, 2, 3) or (2, 3), got {view!r}")
+    views = given.astype(np.float64)
     if views.shape not in ((2, 3), (count, 2, 3)):
         raise InputError(f"view must have shape ({count}, 2, 3) or (2, 3), got {views.shape}")
     zoom, shift = np.abs(views[..., :2]).max(initial=0), np.abs(views[..., 2]).max(initial=0)
@@ -148,8 +168,8 @@ def check_tone(tone: ArrayLike | None, count: int) -> NDArray[np.uint8]:
     tones = np.arange(256, dtype=np.uint8) if tone is None else np.asarray(tone)
     if tones.dtype != np.uint8 or tones.shape not in ((256,), (count, 256)):
         raise InputError(f"tone must be uint8 ({count}, 256) or (256,), got {tones.dtype} {tones.shape}")
-    # kernels are compiled for plain arrays: a broadcast view would be another type and compile them again
-    return np.ascontiguousarray(np.broadcast_to(tones, (count, 256)))
+    # kernels are compiled for plain arrays: a read-only one would be another type and compile them again
+    return np.array(np.broadcast_to(tones, (count, 256)), order="C")
 
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdsl.errors import InputError
+from fdsl.geometry.table import check_array
 
 QUANTILE_BITS = 12
 QUANTILES = 1 << QUANTILE_BITS
@@ -57,14 +58,14 @@ class Retouch:
     quantiles: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        _check_array("steps", self.steps, np.uint8, ("N", "L"))
+        check_array("steps", self.steps, np.uint8, ("N", "L"))
         count, layers = self.steps.shape
-        _check_array("factors", self.factors, np.float32, (count, layers))
-        _check_array("which", self.which, np.int32, (count, layers))
-        _check_array("tables", self.tables, np.uint8, ("T", 256))
-        _check_array("boxes", self.boxes, np.int32, (count, 4))
-        _check_array("keys", self.keys, np.uint32, (count, 2))
-        _check_array("quantiles", self.quantiles, np.uint8, ("C", QUANTILES))
+        check_array("factors", self.factors, np.float32, (count, layers))
+        check_array("which", self.which, np.int32, (count, layers))
+        check_array("tables", self.tables, np.uint8, ("T", 256))
+        check_array("boxes", self.boxes, np.int32, (count, 4))
+        check_array("keys", self.keys, np.uint32, (count, 2))
+        check_array("quantiles", self.quantiles, np.uint8, ("C", QUANTILES))
         if (self.steps > max(Step)).any():
             raise InputError(f"steps must be in 0..{int(max(Step))}, got {int(self.steps.max())}")
         factors = self.factors[_FACTORED[self.steps]]
@@ -101,14 +102,3 @@ class Retouch:
             raise InputError(
                 f"boxes must lie within {height} x {width} pixels, got (top, left, height, width) {box}"
             )
-
-
-def _check_array(field: str, value: object, dtype: type, shape: tuple[int | str, ...]) -> None:
-    """Raise InputError unless `value` is an array of this dtype and shape; a letter stands for any length."""
-    kind, lengths = getattr(value, "dtype", type(value).__name__), getattr(value, "shape", ())
-    fits = len(lengths) == len(shape) and all(
-        isinstance(want, str) or want == got for want, got in zip(shape, lengths, strict=True)
-    )
-    if not (isinstance(value, np.ndarray) and kind == dtype and fits):
-        wanted = ", ".join(map(str, shape))
-        raise InputError(f"{field} must be {np.dtype(dtype)} [{wanted}], got {kind} {list(lengths)}")

@@ -96,7 +96,7 @@ class FinetuneTask:
         self._test = SquareImages(test_images, size, share=EVAL_CROP if method == "crop" else 1.0)
         sample = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
         pixels = SquareImages(images.subset(sample), size).pixels(np.arange(len(sample)))
-        self.standardize = Standardize.of(pixels, fabric.device)
+        self.standardize = Standardize.of([pixels], fabric.device)
         self._mixing = Mixing(
             classes=self._classes,
             mixup=config.mixup,

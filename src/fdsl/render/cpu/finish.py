@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import uint8, uint16, uint32, uint64
+from numba import uint8, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.compiled import inner
@@ -44,7 +44,7 @@ class Finish(NamedTuple):
     shrink: NDArray[np.int64]
     backs: NDArray[np.float32]
     """As in `Frame`."""
-    sums_2W: NDArray[np.uint16]
+    sums_2W: NDArray[np.uint32]
     """Scratch, [2, side]."""
     background: int
     """Gray of the empty canvas, and of what lies off it."""
@@ -61,7 +61,7 @@ def finishing(frame: Frame, images: NDArray[np.uint8], background: int) -> Finis
     return Finish(
         planes, frame.size, frame.tones, np.empty(256, np.uint8), np.arange(256, dtype=np.uint8), frame.way,
         side, np.empty(side * side + 1, np.uint8), framed, shrunk, new_lines(frame.size),
-        frame.shrink, frame.backs, np.empty((2, side), np.uint16), background,
+        frame.shrink, frame.backs, np.empty((2, side), np.uint32), background,
     )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def finish_image(finish, row, channel):  # type: ignore[no-untyped-def]
 @inner
 def _average(canvas, wide, factor, tone, sums_2W, image):  # type: ignore[no-untyped-def]
     size, area = wide // factor, factor * factor
-    # exact for every total below 2^32 / area: factors up to 40
+    # exact while total * area < 2^32: factors up to MOST_SHRINK
     reciprocal = uint64((2**32 + area - 1) // area)
     for line in range(size):
         sums_W, spare_W = sums_2W[0], sums_2W[1]
@@ -113,17 +113,17 @@ def _average(canvas, wide, factor, tone, sums_2W, image):  # type: ignore[no-unt
         for x in range(uint64(len(out))):
             total = uint32(area // 2)
             for part in range(left):
-                total += uint32(sums_W[x * uint64(left) + uint64(part)])
+                total += sums_W[x * uint64(left) + uint64(part)]
             out[x] = tone[uint8((uint64(total) * reciprocal) >> uint64(32))]
 
 
 @inner
 def _add(pixels, sums_W):  # type: ignore[no-untyped-def]
     for x in range(uint64(len(pixels))):
-        sums_W[x] = uint16(sums_W[x] + uint16(pixels[x]))
+        sums_W[x] = uint32(sums_W[x] + uint32(pixels[x]))
 
 
 @inner
 def _pairs(wide_W, half_W):  # type: ignore[no-untyped-def]
     for x in range(uint64(len(half_W))):
-        half_W[x] = uint16(wide_W[x + x] + wide_W[x + x + uint64(1)])
+        half_W[x] = uint32(wide_W[x + x] + wide_W[x + x + uint64(1)])

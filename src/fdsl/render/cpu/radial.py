@@ -1,7 +1,7 @@
 """Radial strokes on the CPU.
 
 A stroke is four loops over its vertices that vectorise (noise words, movement, pixels, segments), then one over its
-segments that draws. Every loop that vectorises runs over whole LANES; vertices past the last repeat the first.
+segments that draws. Every loop that vectorises runs over whole VECTOR; vertices past the last repeat the first.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import numpy as np
 from numba import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
-from fdsl.compiled import inlined, inner, kernel
+from fdsl.compiled import VECTOR, inlined, inner, kernel
 from fdsl.geometry.radial import (
-    LANES,
     RadialStrokes,
     direction_table,
     lanes_for,
@@ -28,7 +27,7 @@ from fdsl.render.cpu.scratch import per_thread
 from fdsl.render.cpu.segments import PLANES, draw_segments, prepare_segments
 from fdsl.render.frame import Frame
 
-FAR = float32(2.0**20)
+FARTHEST = float32(2.0**20)
 
 
 class Work(NamedTuple):
@@ -42,7 +41,7 @@ class Work(NamedTuple):
     pixel_y_V: NDArray[np.int32]
     segments_PV: NDArray[np.int32]
     gray_L: NDArray[np.uint8]
-    """Rounded up to whole LANES."""
+    """Rounded up to whole VECTOR."""
 
 
 def _work(vertices: int, strokes: int) -> Work:
@@ -56,8 +55,8 @@ def _work(vertices: int, strokes: int) -> Work:
 @inner
 def _draw_words(address, stroke, vertices, words_4V):  # type: ignore[no-untyped-def]
     a_V, b_V, c_V, d_V = words_4V[0], words_4V[1], words_4V[2], words_4V[3]
-    for first in range(uint64(0), uint64(vertices), uint64(LANES)):
-        for lane in range(LANES):
+    for first in range(uint64(0), uint64(vertices), uint64(VECTOR)):
+        for lane in range(VECTOR):
             vertex = first + uint64(lane)
             a, b, c, d = noise_block(address, stroke, vertex, vertices)
             a_V[vertex], b_V[vertex], c_V[vertex], d_V[vertex] = a, b, c, d
@@ -65,16 +64,16 @@ def _draw_words(address, stroke, vertices, words_4V):  # type: ignore[no-untyped
 
 @inner
 def _draw_grays(address, strokes, gray_levels, tone, gray_L):  # type: ignore[no-untyped-def]
-    for first in range(uint64(0), uint64(strokes), uint64(LANES)):
-        for lane in range(LANES):
+    for first in range(uint64(0), uint64(strokes), uint64(VECTOR)):
+        for lane in range(VECTOR):
             stroke = first + uint64(lane)
             gray_L[stroke] = tone[stroke_gray(address, stroke, gray_levels)]
 
 
 @inner
 def _move(position_V, direction_V, words_V, gain, offset_V, vertices):  # type: ignore[no-untyped-def]
-    for first in range(uint64(0), uint64(vertices), uint64(LANES)):
-        for lane in range(LANES):
+    for first in range(uint64(0), uint64(vertices), uint64(VECTOR)):
+        for lane in range(VECTOR):
             vertex = first + uint64(lane)
             position_V[vertex] = moved(
                 position_V[vertex], direction_V[vertex], words_V[vertex], gain, offset_V[vertex]
@@ -84,7 +83,7 @@ def _move(position_V, direction_V, words_V, gain, offset_V, vertices):  # type: 
 @inlined
 def _pixel(a, x, b, y, c):  # type: ignore[no-untyped-def]
     """Truncate toward zero, after a clamp that no allowed view reaches, because a huge float has no integer."""
-    return int32(min(max(a * x + b * y + c, -FAR), FAR))
+    return int32(min(max(a * x + b * y + c, -FARTHEST), FARTHEST))
 
 
 @inner
@@ -92,8 +91,8 @@ def _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices):  # type: ignore[no-
     """Write every vertex's pixel, and close the polygon: what lies past the last vertex is the first."""
     a, b, c = place[0, 0], place[0, 1], place[0, 2]
     d, e, f = place[1, 0], place[1, 1], place[1, 2]
-    for first in range(uint64(0), uint64(vertices), uint64(LANES)):
-        for lane in range(LANES):
+    for first in range(uint64(0), uint64(vertices), uint64(VECTOR)):
+        for lane in range(VECTOR):
             vertex = first + uint64(lane)
             pixel_x_V[vertex] = _pixel(a, x_V[vertex], b, y_V[vertex], c)
             pixel_y_V[vertex] = _pixel(d, x_V[vertex], e, y_V[vertex], f)
@@ -132,7 +131,7 @@ def _draw_rows(
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for row in range(begin, end):
         first = direction_begin[row]
-        past = first + (vertices[row] + LANES - 1) // LANES * LANES
+        past = first + (vertices[row] + VECTOR - 1) // VECTOR * VECTOR
         begin_image(finish, row)
         _draw_image(
             address[row], vertices[row], strokes[row], start[row], gain[row], offset[row], frequencies[row],

@@ -7,6 +7,7 @@ Images are flat here: pixels uint8 [P], P = H * W * C with channels innermost. `
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numba import float32, int32, int64, uint8, uint16, uint32, uint64, uintp
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from fdsl.compiled import inlined, inner, kernel
 from fdsl.random.scalar import philox_block
+from fdsl.render.cpu.scratch import per_thread
 from fdsl.render.retouch import QUANTILE_BITS, Retouch, Step
 
 NONE, TONE, AUTOCONTRAST, EQUALIZE, CONTRAST, COLOR, SHARPNESS = (int(step) for step in Step)
@@ -21,6 +23,25 @@ CHUNK = 32
 """Philox blocks drawn together, 256 pixels of noise: enough for the loop over them to vectorise."""
 BYTES = uint64(0x0101010101010101)
 SUBTOTAL = 1 << 16
+
+
+class Work(NamedTuple):
+    """Arrays that one image after the other is retouched with."""
+
+    counts: NDArray[np.uint32]
+    """Four histograms, [1024]."""
+    scratch: NDArray[np.uint8]
+    """The image before a step, or noise; a chunk of noise longer than an image."""
+    sums_2W: NDArray[np.uint16]
+    waiting_C: NDArray[np.uint8]
+    """Tables that are not applied yet, [C, 256]."""
+    words_4B: NDArray[np.uint32]
+
+
+def _work(pixels: int, side: int, channels: int) -> Work:
+    noise, sums = np.empty(pixels + 8 * CHUNK, np.uint8), np.empty((2, pixels // side), np.uint16)
+    tables, words = np.empty((channels, 256), np.uint8), np.empty((4, CHUNK), np.uint32)
+    return Work(np.empty(1024, np.uint32), noise, sums, tables, words)
 
 
 @inner
@@ -298,16 +319,15 @@ def _erase(box, key, side, quantiles_C, words_4B, noise, pixels):  # type: ignor
 
 @kernel
 def _retouch_rows(
-    begin, end, steps, factors, which, tables, boxes, keys, quantiles_C, side, words, pixels,
-    counts, scratch, sums_2W, waiting_C, words_4B,
+    begin, end, steps, factors, which, tables, boxes, keys, quantiles_C, side, words, pixels, work
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for row in range(begin, end):
         _take_steps(
-            steps[row], factors[row], which[row], tables, side, words[row], pixels[row], counts, scratch, sums_2W,
-            waiting_C,
+            steps[row], factors[row], which[row], tables, side, words[row], pixels[row], work.counts, work.scratch,
+            work.sums_2W, work.waiting_C,
         )  # fmt: skip
         if boxes[row, 2] * boxes[row, 3] > 0:
-            _erase(boxes[row], keys[row], side, quantiles_C, words_4B, scratch, pixels[row])
+            _erase(boxes[row], keys[row], side, quantiles_C, work.words_4B, work.scratch, pixels[row])
 
 
 def retouched(
@@ -320,22 +340,33 @@ def retouched(
     pixels = images.reshape(len(images), -1)
     whole = pixels.shape[1] % 8 == 0
     words = pixels.view(np.uint64) if whole else np.empty((len(images), 0), np.uint64)
-    steps, factors, which = (
-        np.ascontiguousarray(part) for part in (retouch.steps, retouch.factors, retouch.which)
-    )
-    tables, boxes, keys, quantiles = (
-        np.ascontiguousarray(part)
-        for part in (retouch.tables, retouch.boxes, retouch.keys, retouch.quantiles)
-    )
+    # copies, so that none is read-only: that would be another type, and compile the kernel again
+    steps, factors, which, tables, boxes, keys, quantiles = (
+        np.array(part, order="C")
+        for part in (
+            retouch.steps, retouch.factors, retouch.which, retouch.tables, retouch.boxes, retouch.keys,
+            retouch.quantiles,
+        )
+    )  # fmt: skip
+    work = per_thread(lambda: _work(pixels.shape[1], images.shape[1], len(quantiles)))
 
     def both(begin: int, end: int) -> None:
         draw(begin, end)
         if busy[begin:end].any():
             _retouch_rows(
-                begin, end, steps, factors, which, tables, boxes, keys, quantiles, images.shape[1], words, pixels,
-                np.empty(1024, np.uint32), np.empty(pixels.shape[1] + 8 * CHUNK, np.uint8),
-                np.empty((2, pixels.shape[1] // images.shape[1]), np.uint16),
-                np.empty((len(quantiles), 256), np.uint8), np.empty((4, CHUNK), np.uint32),
-            )  # fmt: skip
+                begin,
+                end,
+                steps,
+                factors,
+                which,
+                tables,
+                boxes,
+                keys,
+                quantiles,
+                images.shape[1],
+                words,
+                pixels,
+                work(),
+            )
 
     return both

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 from numba import float32, int32, int64, uint32, uint64
 
-from fdsl.compiled import inlined, inner
-from fdsl.geometry.radial import LANES
+from fdsl.compiled import VECTOR, inlined, inner
 
 SHORT = 4
 """Pixels of every segment whose places are found beforehand."""
@@ -89,7 +88,7 @@ def _draw_long(
 
 @inner
 def prepare_segments(x_V, y_V, side, segments_PV):  # type: ignore[no-untyped-def]
-    """Describe the segments from each vertex to the next: int32 [V + 1] pixels in, [PLANES, V] out, V whole LANES.
+    """Describe the segments from each vertex to the next: int32 [V + 1] pixels in, [PLANES, V] out, V whole VECTOR.
 
     A length is negative for a segment that leaves the canvas, or is too long for fixed point, and 0 for one that cannot
     be seen. The first cells of all these are the one past the canvas.
@@ -98,8 +97,8 @@ def prepare_segments(x_V, y_V, side, segments_PV):  # type: ignore[no-untyped-de
     cell_0_V, cell_1_V, cell_2_V, cell_3_V = segments_PV[4], segments_PV[5], segments_PV[6], segments_PV[7]
     edge = int32(side)
     nowhere = int32(side * side)
-    for first in range(uint64(0), uint64(len(x_V) - 1), uint64(LANES)):
-        for lane in range(LANES):
+    for first in range(uint64(0), uint64(len(x_V) - 1), uint64(VECTOR)):
+        for lane in range(VECTOR):
             v = first + uint64(lane)
             x0, y0, x1, y1 = x_V[v], y_V[v], x_V[v + uint64(1)], y_V[v + uint64(1)]
             wide, high = int32(abs(x1 - x0)), int32(abs(y1 - y0))
