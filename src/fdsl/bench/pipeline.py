@@ -81,10 +81,13 @@ class Pipeline:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, the rate's among them."""
-        fields = {"what": self.what, "batch_size": self.batch_size, "stored_size": self.stored_size}
-        return known(
-            self.case.facts | fields | {"ratio": self.ratio, "skipped": self.skipped} | rate_json(self.rate)
-        )
+        fields: dict[str, Any] = {
+            "what": self.what,
+            "batch_size": self.batch_size,
+            "stored_size": self.stored_size,
+        }
+        fields |= {"ratio": self.ratio, "skipped": self.skipped}
+        return self.case.facts | known(fields) | rate_json(self.rate)
 
 
 def run_bench(config: BenchPipelineConfig, announce: Callable[[str], None] = lambda _line: None) -> Report:

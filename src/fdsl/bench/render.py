@@ -81,10 +81,9 @@ class Drawing:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, the rate's among them."""
-        fields = {"size": self.size, "what": self.what, "threads": self.threads}
-        return known(
-            self.case.facts | fields | {"ratio": self.ratio, "skipped": self.skipped} | rate_json(self.rate)
-        )
+        fields: dict[str, Any] = {"size": self.size, "what": self.what, "threads": self.threads}
+        fields |= {"ratio": self.ratio, "skipped": self.skipped}
+        return self.case.facts | known(fields) | rate_json(self.rate)
 
 
 def run_bench(config: BenchRenderConfig, announce: Callable[[str], None] = lambda _line: None) -> Report:

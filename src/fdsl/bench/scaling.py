@@ -108,7 +108,7 @@ class Sweep:
         ):
             growth = "" if speed_up is None else f"x {speed_up:.2f}"
             if value == self.values[-1] and self.slope is not None:
-                growth = f"^ {self.slope:.2f}"
+                growth = f"^ {round(self.slope, 2) + 0.0:.2f}"  # no minus zero
             over = self.over if value == self.values[0] else ""
             rows.append((over, f"{value:,}", *rate_cells(rate), "" if each is None else short(each), growth))
         return rows

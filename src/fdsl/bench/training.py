@@ -104,7 +104,7 @@ class Training:
             "stall": self.stall,
             "waited": self.waited,
         }
-        return known(facts | fields | rate_json(self.rate))
+        return facts | known(fields) | rate_json(self.rate)
 
 
 class Trainer:
