@@ -28,8 +28,9 @@ lint: $(INSTALLED)  ## style, types and import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)  ## measure how fast images are drawn (options: ARGS="--quick")
-	$(BIN)/fdsl bench render $(ARGS)
+bench: $(INSTALLED)  ## measure drawing, pipeline, scaling and training; JSON goes to bench/ (options: ARGS="--quick")
+	for part in render pipeline scaling training; do \
+	    $(BIN)/fdsl bench $$part --json bench/$$part.json $(ARGS) || exit; done
 
 install: $(INSTALLED)  ## create .venv and install everything into it
 

@@ -43,8 +43,16 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 def test_help_names_every_command(argv, capsys):
     assert main(argv) == 0
     printed = capsys.readouterr().out
-    for command in ("preview", "pretrain", "finetune", "bench render", "demo"):
+    benches = [f"bench {part}" for part in ("render", "pipeline", "scaling", "training")]
+    for command in ("preview", "pretrain", "finetune", *benches, "demo"):
         assert f"\n  {command} " in printed
+
+
+def test_help_of_a_group_lists_its_commands(capsys):
+    assert main(["bench", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "\n  bench training " in printed
+    assert "preview" not in printed
 
 
 def test_version(capsys):
@@ -83,8 +91,9 @@ BAD_INPUT = [
     (["nosuch"], "command must be one of"),
     (["previw"], "did you mean 'preview'?"),
     (["--nosuch"], "unknown option --nosuch"),
-    (["bench"], "fdsl bench must be followed by render"),
-    (["bench", "draw"], "fdsl bench must be one of render, got 'draw'"),
+    (["bench"], "fdsl bench must be followed by render or pipeline or scaling or training"),
+    (["bench", "draw"], "fdsl bench must be one of render, pipeline, scaling, training, got 'draw'"),
+    (["bench", "scalin"], "did you mean 'scaling'?"),
     (["preview"], "FAMILY"),
     (["preview", "NoSuchDB", *QUICK], "NoSuchDB"),
     (["preview", "RCDBB", *QUICK], "did you mean 'RCDB'?"),
@@ -112,6 +121,12 @@ BAD_INPUT = [
     (["finetune", "--out", "run", "--data", "digits", "--lr", "nan"], "lr must be a finite number"),
     (["bench", "render", "--families", "NoSuchDB"], "NoSuchDB"),
     (["bench", "render", "--quick", "--repetitions", "0"], "repetitions must be"),
+    (["bench", "render", "--json", "."], "json must be a file, got the folder '.'"),
+    (["bench", "pipeline", "--batch-size", "0"], "batch_size must be in 1..65536, got 0"),
+    (["bench", "scaling", "--images", "-1"], "images must be"),
+    (["bench", "scaling", "--seconds", "nan"], "seconds must be a finite number"),
+    (["bench", "training", "--steps", "0"], "steps must be"),
+    (["bench", "training", "--quick", "--families", "RCDB", "--model", "vit_tinny"], "model must be a name"),
 ]
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fdsl.errors import FdslError, InputError, check_choice
@@ -20,10 +20,11 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One subcommand: the module whose `run(argv)` does it, imported only when it is asked for."""
+    """One subcommand: the module that does it, imported only when it is asked for, and its function of `argv`."""
 
     module: str
     summary: str
+    function: str = "run"
 
 
 COMMANDS = {
@@ -32,7 +33,16 @@ COMMANDS = {
     ),
     "pretrain": Command("fdsl.cli.pretrain", "pre-train a timm model on images drawn from formulas"),
     "finetune": Command("fdsl.cli.finetune", "fine-tune it on real images, or train one from scratch"),
-    "bench render": Command("fdsl.cli.bench", "measure how fast images are drawn, beside two baselines"),
+    "bench render": Command(
+        "fdsl.cli.bench", "measure how fast images are drawn, beside two baselines", "render"
+    ),
+    "bench pipeline": Command(
+        "fdsl.cli.bench", "measure augmented samples on one core, beside reading stored images", "pipeline"
+    ),
+    "bench scaling": Command(
+        "fdsl.cli.bench", "measure drawing over threads, vertices, strokes, points and sizes", "scaling"
+    ),
+    "bench training": Command("fdsl.cli.bench", "measure what drawing costs a training step", "training"),
     "demo": Command("fdsl.cli.demo", "all of it in small, with a report to look at"),
 }
 
@@ -78,30 +88,33 @@ def _dispatch(arguments: list[str]) -> None:
         return
     if arguments[0].startswith("-"):
         raise InputError(f"unknown option {arguments[0]}: a command comes first; see fdsl --help")
-    name, rest = _split_command(arguments)
+    group = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")]
+    if group and arguments[1:2] in (["-h"], ["--help"]):
+        print(usage(group))
+        return
+    name, rest = _split_command(arguments, group)
     # Waiting OpenMP threads spin by default, and where drawing shares their cores a training step takes ten times as
     # long. Read when torch loads, so it is set before any command's module is.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    importlib.import_module(COMMANDS[name].module).run(rest)
+    command = COMMANDS[name]
+    getattr(importlib.import_module(command.module), command.function)(rest)
 
 
-def _split_command(arguments: list[str]) -> tuple[str, list[str]]:
-    """Return the command's name (of one word or two) and the arguments after it."""
+def _split_command(arguments: list[str], group: list[str]) -> tuple[str, list[str]]:
+    """Return the command's name, of two words if there is a `group` that begins with the first, and what follows."""
     first, rest = arguments[0], arguments[1:]
-    subcommands = [name.split()[1] for name in COMMANDS if name.startswith(f"{first} ")]
+    subcommands = [name.split()[1] for name in group]
     if not subcommands:
         return check_choice("command", first, COMMANDS), rest
-    if rest and rest[0] in ("-h", "--help"):
-        return f"{first} {subcommands[0]}", rest
     if not rest:
         raise InputError(f"fdsl {first} must be followed by {' or '.join(subcommands)}; see fdsl --help")
     return f"{first} {check_choice(f'fdsl {first}', rest[0], subcommands)}", rest[1:]
 
 
-def usage() -> str:
-    """Return the text of `fdsl --help`."""
+def usage(names: Iterable[str] = COMMANDS) -> str:
+    """Return the text of `fdsl --help`, or of a group of commands."""
     width = max(len(name) for name in COMMANDS)
-    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<{width}}  {COMMANDS[name].summary}" for name in names]
     return "\n".join(
         [
             "usage: fdsl COMMAND [OPTIONS]",

@@ -1,26 +1,66 @@
-"""`fdsl bench render`: measure how fast images are drawn."""
+"""`fdsl bench ...`: measure how fast images are drawn, by themselves and on their way into a training."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypeVar
+
 from rich.console import Console
 
+from fdsl.cli.extras import require
 from fdsl.cli.parse import parse
-from fdsl.errors import InputError
 from fdsl.files import write_json
 
+if TYPE_CHECKING:
+    from fdsl.bench.config import BenchConfig
+    from fdsl.bench.report import Report
 
-def run(argv: list[str]) -> None:
-    """Parse `argv` into a `BenchRenderConfig`, measure, print the table and write the JSON file."""
-    from fdsl.bench.render import BenchRenderConfig, run_bench, to_json
-    from fdsl.bench.table import print_table
+Config = TypeVar("Config", bound="BenchConfig")
 
-    config = parse(BenchRenderConfig, "bench render", argv)
-    if config.json is not None and config.json.is_dir():
-        raise InputError(f"json must be a file, got the folder {str(config.json)!r}")
+
+def render(argv: list[str]) -> None:
+    """Measure drawing, beside two baselines."""
+    from fdsl.bench.render import BenchRenderConfig, run_bench
+
+    _bench(BenchRenderConfig, run_bench, argv)
+
+
+def pipeline(argv: list[str]) -> None:
+    """Measure augmented samples on one core, beside timm's loader; without timm it is named as skipped."""
+    if find_spec("torch") is None:
+        require("bench pipeline", "train")
+    from fdsl.bench.pipeline import BenchPipelineConfig, run_bench
+
+    _bench(BenchPipelineConfig, run_bench, argv)
+
+
+def scaling(argv: list[str]) -> None:
+    """Measure drawing over threads, vertices, strokes, points and sizes."""
+    from fdsl.bench.scaling import BenchScalingConfig, run_bench
+
+    _bench(BenchScalingConfig, run_bench, argv)
+
+
+def training(argv: list[str]) -> None:
+    """Measure what drawing costs a training."""
+    require("bench training", "train")
+    from fdsl.bench.training import BenchTrainingConfig, run_bench
+
+    _bench(BenchTrainingConfig, run_bench, argv)
+
+
+def _bench(
+    config_class: type[Config], run_bench: Callable[[Config, Callable[[str], None]], Report], argv: list[str]
+) -> None:
+    """Parse `argv`, measure, print the table and write the JSON file."""
+    from fdsl.bench.report import print_report
+
+    config = parse(config_class, f"bench {config_class.benchmark}", argv)
     console = Console(highlight=False, markup=False)
     with console.status("") as status:
-        measurements = run_bench(config, lambda line: status.update(f"measuring {line}"))
-    print_table(console, config, measurements)
+        report = run_bench(config, lambda line: status.update(f"measuring {line}"))
+    print_report(console, report)
     if config.json is not None:
-        write_json(config.json, to_json(config, measurements))
+        write_json(config.json, report.to_json())
         console.print(f"written to {config.json}")

@@ -21,7 +21,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from fdsl.bench.timing import measure
+from fdsl.bench.timing import measure, repeated
 from fdsl.cores import usable_cores
 from fdsl.data.dataset import FormulaDataset
 from fdsl.data.real import at_most, few_labels, open_images
@@ -222,7 +222,7 @@ def measure_speed(dataset: FormulaDataset) -> Speed:
         dataset.draw(categories, instances)
         return SPEED_BATCH
 
-    rate = measure(draw_batch, SPEED_REPETITIONS, SPEED_SECONDS)
+    [rate] = measure([repeated(draw_batch)], SPEED_REPETITIONS, SPEED_SECONDS)
     return Speed(
         family=dataset.family.name,
         size=dataset.size,
@@ -231,7 +231,7 @@ def measure_speed(dataset: FormulaDataset) -> Speed:
         median=rate.median,
         low=rate.low,
         high=rate.high,
-        repetitions=rate.repetitions,
+        repetitions=SPEED_REPETITIONS,
     )
 
 

@@ -1,0 +1,117 @@
+"""What a benchmark found: as JSON for programs, as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from fdsl.bench.config import BenchConfig
+from fdsl.bench.timing import Rate
+from fdsl.machine import machine_facts
+
+SCHEMA = 2
+"""Numbers the form of the JSON, of all benchmarks."""
+
+
+class Measurement(Protocol):
+    """Something that was measured."""
+
+    @property
+    def title(self) -> str:
+        """What its rows are grouped under."""
+
+    @property
+    def skipped(self) -> str | None:
+        """Why there are no numbers."""
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the rows of the table, without the title."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known as plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A benchmark's outcome.
+
+    Attributes:
+        config: what was asked for.
+        headings: of the table; the first is that of the titles, one that begins with "<" stands left.
+        measurements: in the order of the table.
+        notes: lines under the table that say how to read it.
+    """
+
+    config: BenchConfig
+    headings: tuple[str, ...]
+    measurements: Sequence[Measurement]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return settings, machine and measurements as plain JSON values."""
+        return {
+            "schema": SCHEMA,
+            "benchmark": self.config.benchmark,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": machine_facts(),
+            "settings": self.config.settings(),
+            "measurements": [measurement.to_json() for measurement in self.measurements],
+        }
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print machine, measurements, and what they mean. Eighty columns hold all of it."""
+    facts = machine_facts()
+    console.print(f"{facts['cpu']}, {facts['cores']} cores, numba {facts['numba']}, numpy {facts['numpy']}")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, heading in enumerate(report.headings):
+        left = place == 0 or heading.startswith("<")
+        table.add_column(heading.lstrip("<"), justify="left" if left else "right", no_wrap=True)
+    previous = None
+    for measurement in report.measurements:
+        if previous not in (None, measurement.title):
+            table.add_section()
+        for row in measurement.rows():
+            table.add_row("" if previous == measurement.title else measurement.title, *row)
+            previous = measurement.title
+    console.print(table)
+    for reason in sorted({line.skipped for line in report.measurements if line.skipped}):
+        console.print(f"skipped: {reason}")
+    for note in report.notes:
+        console.print(note)
+
+
+def rate_cells(rate: Rate | None) -> tuple[str, str, str]:
+    """Return images/s, their range, and the time an image, as a table shows them."""
+    if rate is None:
+        return "skipped", "", ""
+    return short(rate.median), f"{_shorter(rate.low)}-{_shorter(rate.high)}", short(rate.microseconds)
+
+
+def rate_json(rate: Rate | None) -> dict[str, Any]:
+    """Return the rate as plain JSON values, nothing for one that is unknown."""
+    return {} if rate is None else rate.to_json()
+
+
+def known(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that have a value, floats to six digits."""
+    return {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def short(value: float) -> str:
+    """Return a number with three digits, or without a fraction."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"
+
+
+def _shorter(value: float) -> str:
+    return f"{value / 1000:.3g}k" if value >= 1000 else f"{value:.3g}"

@@ -1,0 +1,209 @@
+"""The bench commands measure what they say, and write tables and numbers that hold together."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import statistics
+import tempfile
+import threading
+
+import numpy as np
+import pytest
+
+import fdsl
+from fdsl.bench import render, stored
+from fdsl.bench.cases import cases, identities
+from fdsl.bench.loading import flowing, open_loader
+from fdsl.bench.report import Report
+from fdsl.bench.stored import timm_reader, write_folder
+from fdsl.cli import main
+from fdsl.machine import machine_facts
+
+
+# timm leaves the closing of image files to the garbage collector.
+def reads_with_timm(test):
+    for warning in ("unclosed file:ResourceWarning", ":pytest.PytestUnraisableExceptionWarning"):
+        test = pytest.mark.filterwarnings(f"ignore:{warning}")(test)
+    return test
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch, capsys):
+    """Run a bench command in its quick form and return its report; it must leave nothing but that behind."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    def run(name, *options):
+        cores = os.sched_getaffinity(0)
+        assert main(["bench", name, "--quick", "--json", "new/bench.json", *options]) == 0
+        printed = capsys.readouterr().out
+        assert "…" not in printed  # a cell was cut off
+        assert max(map(len, printed.splitlines())) <= 80
+        assert os.sched_getaffinity(0) == cores
+        assert list(temporary.iterdir()) == []
+        report = json.loads((tmp_path / "new" / "bench.json").read_text())
+        assert (report["schema"], report["benchmark"]) == (2, name)
+        assert report["settings"]["quick"] is True
+        assert "json" not in report["settings"]
+        assert report["machine"]["cores"] == len(cores)
+        for line in report["measurements"]:
+            for rate in line.get("points", [line]):
+                check_rate(rate)
+        return report["measurements"]
+
+    return run
+
+
+def check_rate(rate):
+    assert rate["low"] == min(rate["repetitions"])
+    assert rate["high"] == max(rate["repetitions"])
+    assert rate["images_per_second"] == pytest.approx(statistics.median(rate["repetitions"]), rel=1e-4)
+    assert rate["microseconds_per_image"] == pytest.approx(1e6 / rate["images_per_second"], rel=1e-2)
+
+
+def paired_ratio(one, other):
+    return statistics.median(a / b for a, b in zip(one["repetitions"], other["repetitions"], strict=True))
+
+
+@reads_with_timm
+class TestRender:
+    def test_ratios_are_those_of_the_rates(self, bench):
+        lines = bench("render", "--families", "rcdb")
+        assert {line["size"] for line in lines} == {224, 512}
+        assert {line["what"] for line in lines} == {"fdsl", render.STRAIGHTFORWARD, render.STORED}
+        ours = {line["size"]: line for line in lines if line["what"] == "fdsl" and line["threads"] == 1}
+        others = [line for line in lines if line["what"] != "fdsl"]
+        assert len(others) == 3
+        for line in others:
+            assert line["ratio"] == pytest.approx(paired_ratio(ours[line["size"]], line), rel=1e-3)
+
+    def test_without_timm_the_table_names_what_was_skipped_and_why(self, monkeypatch, capsys):
+        monkeypatch.setattr(stored, "find_spec", lambda _name: None)
+        assert main(["bench", "render", "--families", "ExFractalDB", "--quick"]) == 0
+        assert 'skipped: timm is not installed: pip install "fdsl[train]"\n' in capsys.readouterr().out
+
+    def test_a_full_disk_keeps_the_old_json(self, tmp_path, monkeypatch, capsys):
+        (tmp_path / "bench.json").write_text("old")
+        monkeypatch.setattr(
+            render, "run_bench", lambda config, _announce: Report(config, ("family",), [], ())
+        )
+        real = builtins.open
+
+        def full(file, mode="r", *args, **options):
+            if "w" in mode and ".tmp" in str(file):
+                raise OSError(28, "No space left on device", str(file))
+            return real(file, mode, *args, **options)
+
+        monkeypatch.setattr("io.open", full)
+        assert main(["bench", "render", "--families", "RCDB", "--quick", "--json", "bench.json"]) == 2
+        assert "No space left on device" in capsys.readouterr().err
+        assert (tmp_path / "bench.json").read_text() == "old"
+        assert [entry.name for entry in tmp_path.iterdir()] == ["bench.json"]
+
+
+@reads_with_timm
+class TestPipeline:
+    def test_ratios_are_those_of_the_rates(self, bench):
+        lines = bench("pipeline", "--families", "FractalDB", "ExFractalDB")
+        kinds = [
+            (line["family"], line.get("variant"), line["what"], line.get("stored_size")) for line in lines
+        ]
+        assert kinds == [
+            ("FractalDB", "patch_gray", "fdsl", None),
+            ("FractalDB", "patch_gray", "stored", 512),
+            ("FractalDB", "patch_gray", "stored", 256),
+            ("FractalDB", "point_gray", "fdsl", None),
+            ("FractalDB", "point_gray", "stored", 512),
+            ("FractalDB", "point_gray", "stored", 256),
+            ("ExFractalDB", None, "fdsl", None),
+            ("ExFractalDB", None, "stored", 224),
+        ]
+        for line in lines:
+            if line["what"] == "fdsl":
+                ours = line
+                assert "ratio" not in line
+            else:
+                assert line["ratio"] == pytest.approx(paired_ratio(ours, line), rel=1e-3)
+
+    def test_without_timm_the_drawing_is_still_measured(self, monkeypatch, capsys):
+        monkeypatch.setattr(stored, "find_spec", lambda _name: None)
+        assert main(["bench", "pipeline", "--families", "RCDB", "--quick"]) == 0
+        printed = capsys.readouterr().out
+        assert "skipped: timm is not installed" in printed
+        assert "fdsl" in printed
+
+
+def test_scaling_writes_slopes_of_its_points(bench):
+    sweeps = bench("scaling", "--families", "RCDB", "MVFractalDB")
+    assert {sweep["over"] for sweep in sweeps} == {"threads", "vertices", "strokes", "points", "size"}
+    for sweep in sweeps:
+        points = sweep["points"]
+        if sweep["over"] == "threads":
+            for point in points:
+                assert point["speed_up"] == pytest.approx(paired_ratio(point, points[0]), rel=1e-3)
+            continue
+        units = np.log([point["units"] for point in points])
+        times = np.log([point["microseconds_per_image"] for point in points])
+        assert sweep["slope"] == pytest.approx(np.polyfit(units, times, 1)[0], abs=1e-2)
+        for point in points:
+            each = 1e3 * point["microseconds_per_image"] / point["units"]
+            assert point["nanoseconds_each"] == pytest.approx(each, rel=1e-3)
+
+
+def test_training_writes_the_stall_of_its_rates(bench):
+    step, fed, drawing = bench("training", "--families", "RCDB")
+    assert [line["what"] for line in (step, fed, drawing)] == [
+        "a cached batch",
+        "fdsl.Loader",
+        "drawing alone",
+    ]
+    assert {line["batch_size"] for line in (step, fed, drawing)} == {2}
+    assert fed["stall"] == pytest.approx(1 - paired_ratio(fed, step), abs=1e-3)
+    assert 0 <= fed["waited"] < 1
+    assert 0 < drawing["stall"] < 1
+    assert "stall" not in step
+
+
+def test_nothing_is_drawn_once_the_batches_stop_flowing():
+    loader = open_loader(fdsl.RCDB(classes=4), 4, 0, threads=1)
+    with flowing(loader) as batches:
+        images, targets = next(batches)
+    assert (images.shape, targets.shape) == ((4, 3, 224, 224), (4,))
+    assert loader.state_dict()["next_sample"] == 4 * (loader.ahead + 3)
+    assert next(batches, None) is None
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("fdsl-loader")]
+
+
+@reads_with_timm
+def test_timm_reads_what_was_stored(tmp_path):
+    images = np.zeros((6, 64, 64), np.uint8)
+    write_folder(images, np.array([0, 0, 1, 1, 2, 2]), tmp_path)
+    folders = sorted(path.parent.name for path in tmp_path.rglob("*.png"))
+    assert folders == ["00000"] * 2 + ["00001"] * 2 + ["00002"] * 2
+    with timm_reader(tmp_path) as source:
+        read = source()
+        assert [next(read) for _ in range(3)] == [0, 6, 6]
+        read.close()
+
+
+def test_no_image_is_measured_twice():
+    batches = [identities(4, batch, 6) for batch in range(4)]
+    seen = [pair for batch in batches for pair in zip(*(part.tolist() for part in batch), strict=True)]
+    assert len(set(seen)) == 24
+    assert {category for category, _ in seen} == {0, 1, 2, 3}
+
+
+def test_every_family_is_measured():
+    measured = cases(render.BenchRenderConfig())
+    assert {case.drawn.name for case in measured} == set(fdsl.families())
+    assert len({case.title for case in measured}) == len(measured)
+
+
+def test_machine_facts():
+    facts = machine_facts()
+    assert 1 <= facts["cores"] <= (os.cpu_count() or 1)
+    assert facts["fdsl"] == fdsl.__version__
+    assert {"cpu", "python", "numba", "numpy"} <= facts.keys()

@@ -1,0 +1,45 @@
+"""The straightforward program that the renderer is measured against draws the same pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fdsl
+from fdsl.bench import straightforward
+
+
+@pytest.mark.parametrize("size", [224, 512])
+def test_straightforward_strokes_are_the_renderer_s(size):
+    """At the native size both draw the same polygons with Pillow's rule, so every pixel agrees."""
+    table = fdsl.RCDB(classes=4).table(0, [0, 1, 2], [0, 1, 2])
+    ours = fdsl.Renderer(size, lines="crisp")(table)
+    for row in range(3):
+        slow = np.asarray(straightforward.draw(table, row, size))
+        agreement = (slow == ours[row]).mean()
+        assert agreement == 1.0 if size == 512 else agreement > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "instance"),
+    [
+        ("FractalDB", 0),
+        ("FractalDB", 1),
+        ("FractalDB", 2),
+        ("FractalDB", 3),
+        ("ExFractalDB", 1),
+        ("MVFractalDB", 1),
+    ],
+)
+def test_straightforward_points_cover_the_same_shape(name, instance):
+    """Other random choices, same attractor: blurred to coarse cells the two pictures are nearly one."""
+    drawn = fdsl.family(name, classes=2)
+    table = drawn.table(0, [0], [instance])
+    ours = fdsl.Renderer(drawn.native_size)(table)[0]
+    slow = np.asarray(straightforward.draw(table, 0, drawn.native_size))
+    coarse = [
+        np.asarray(Image.fromarray(image).resize((8, 8), Image.Resampling.BOX), float)
+        for image in (ours, slow)
+    ]
+    assert np.corrcoef(coarse[0].ravel(), coarse[1].ravel())[0, 1] > 0.9
