@@ -63,9 +63,10 @@ def test_contours_walk_outward_as_far_as_they_have_strokes():
 
 
 def test_what_is_swept_follows_from_what_is_drawn(monkeypatch):
-    monkeypatch.setattr(
-        scaling, "measure", lambda sources, _repetitions, _seconds: [rate(1e-3)] * len(sources)
-    )
+    def measure(sources, *_numbers, **_options):
+        return [rate(1e-3)] * len(sources)
+
+    monkeypatch.setattr(scaling, "measure", measure)
     config = BenchScalingConfig(quick=True)
     over = {}
     for case in scaling.cases(config):

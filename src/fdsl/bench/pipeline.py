@@ -94,8 +94,8 @@ def run_bench(config: BenchPipelineConfig, announce: Callable[[str], None] = lam
     """Measure every family of `config`; `announce` is told what comes next."""
     lines = [line for case in cases(config) for line in _bench_case(config, case, announce)]
     notes = (
-        f"Medians of {config.repetitions} turns of {config.seconds:g} s of CPU time and more, all on one core.",
-        "Samples: float32 [3, 224, 224], normalized; crop, RandAugment, random erasing.",
+        f"Medians of {config.repetitions} turns of {config.seconds:g} s of CPU time and more, on one core.",
+        "Samples: float32 [3, 224, 224], normalized; crop, RandAugment, erasing.",
         f"fdsl: each drawn anew, parameters included, in batches of {config.batch_size}.",
         f"stored: PNGs in the page cache, through timm's training loader, {BATCH} a batch.",
         "factor: how many times as many samples fdsl makes.",

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fdsl.bench.config import BenchConfig
-from fdsl.bench.timing import Rate
+from fdsl.bench.timing import Rate, six_digits
 from fdsl.machine import machine_facts
 
 SCHEMA = 2
@@ -102,7 +102,7 @@ def rate_json(rate: Rate | None) -> dict[str, Any]:
 def known(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that have a value, floats to six digits."""
     return {
-        name: float(f"{value:.6g}") if isinstance(value, float) else value
+        name: six_digits(value) if isinstance(value, float) else value
         for name, value in fields.items()
         if value is not None
     }

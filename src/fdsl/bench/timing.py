@@ -50,13 +50,18 @@ class Rate:
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as plain JSON values."""
         return {
-            "images_per_second": round(self.median, 3),
-            "low": round(self.low, 3),
-            "high": round(self.high, 3),
-            "microseconds_per_image": round(self.microseconds, 3),
+            "images_per_second": six_digits(self.median),
+            "low": six_digits(self.low),
+            "high": six_digits(self.high),
+            "microseconds_per_image": six_digits(self.microseconds),
             "images": self.images,
-            "repetitions": [round(rate, 3) for rate in self.each],
+            "repetitions": [six_digits(rate) for rate in self.each],
         }
+
+
+def six_digits(value: float) -> float:
+    """Return `value` rounded to six digits, wherever its point is: more were never measured."""
+    return float(f"{value:.6g}")
 
 
 def ratio(one: Rate, other: Rate) -> float:

@@ -9,13 +9,11 @@ from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from fdsl.bench.cases import Case, cases
 from fdsl.bench.config import BenchConfig
 from fdsl.bench.loading import flowing, loaded, open_loader
-from fdsl.bench.one_core import one_core
 from fdsl.bench.report import Report, known, rate_cells, rate_json
 from fdsl.bench.stored import SIZE
 from fdsl.bench.timing import Rate, Source, measure, ratio
@@ -34,7 +32,7 @@ DRAWN_BATCHES = 32
 CACHED = "a cached batch"
 DRAWN = "fdsl.Loader"
 DRAWING = "drawing alone"
-HEADINGS = ("family", "<fed with", "samples/s", "range", "µs/sample", "stall", "waiting")
+HEADINGS = ("family", "<fed with", "samples/s", "range", "stall", "waiting")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +68,10 @@ class Training:
         case: what is drawn; None for the step by itself.
         what: CACHED, DRAWN or DRAWING.
         batch_size: samples in a step.
-        rate: samples/s.
-        stall: how much slower than by itself the step is, as a share of samples/s: measured for DRAWN; for DRAWING
-            what it would be if the model had to give up one of its cores for it.
+        rate: samples/s; for DRAWING, samples a second of CPU time.
+        stall: how much slower than by itself the step is, as a share of samples/s: measured for DRAWN; for DRAWING its
+            share of the CPU time of step and drawing, which is what a step loses that has no core to spare. None on a
+            GPU.
         waited: share of the time in which the step waited for its batch.
     """
 
@@ -93,7 +92,7 @@ class Training:
     def rows(self) -> list[tuple[str, ...]]:
         """Return one row."""
         shares = ("" if share is None else f"{share:.1%}" for share in (self.stall, self.waited))
-        return [(self.what, *rate_cells(self.rate), *shares)]
+        return [(self.what, *rate_cells(self.rate)[:2], *shares)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, the rate's among them."""
@@ -166,8 +165,9 @@ def run_bench(config: BenchTrainingConfig, announce: Callable[[str], None] = lam
         notes = (
             f"{config.model}, batches of {trainer.batch_size}, on {describe(trainer.fabric)}.",
             f"Medians of {config.repetitions} turns of {config.steps} updates: forward, backward and AdamW.",
-            "stall: samples/s lost against a cached batch. waiting: for batches, share of time.",
-            "drawing alone: on one core; its stall: if it took the time of a core of the model's.",
+            "stall: samples/s lost against a cached batch. waiting: share of the time.",
+            "drawing alone: samples a second of CPU time; its stall: the share of drawing in",
+            "all CPU time, which is what is lost where no core is free for it.",
         )
     return Report(config, HEADINGS, lines, notes)
 
@@ -176,38 +176,34 @@ def _bench_cases(
     config: BenchTrainingConfig, trainer: Trainer, announce: Callable[[str], None]
 ) -> Iterator[Training]:
     device, batch = trainer.fabric.device, trainer.batch_size
-    drawn, sources, meters = cases(config), [], []
+    drawn, fed, drawing, meters = cases(config), [], [], []
     for case in drawn:
         announce(f"the first images of {case.title}")
         threads = drawing_threads(device, None)
         loader = open_loader(case.drawn, batch, config.seed, threads=threads, device=str(device))
-        sources += [trainer.fed(loader, meter := Meter(batch)), _drawing(config, case, batch)]
+        fed.append(trainer.fed(loader, meter := Meter(batch)))
+        drawing.append(_drawing(open_loader(case.drawn, batch, config.seed, threads=1)))
         meters.append(meter)
-        cached = trainer.cached(loader)
-    announce(f"{config.model} and {', '.join(case.title for case in drawn)}")
-    step, *rates = measure([cached, *sources], config.repetitions, config.seconds)
+    cached = trainer.cached(loader)
+    names = ", ".join(case.title for case in drawn)
+    announce(f"{config.model} fed with {names}")
+    step, *rates = measure([cached, *fed], config.repetitions, config.seconds)
+    announce(f"CPU time of {config.model}, {names}")
+    work, *works = measure([cached, *drawing], config.repetitions, config.seconds, cpu_time=True)
     yield Training(None, CACHED, batch, step)
-    for case, meter, fed, drawing in zip(drawn, meters, rates[::2], rates[1::2], strict=True):
-        yield Training(case, DRAWN, batch, fed, 1 - ratio(fed, step), meter.waited / meter.seconds)
-        yield Training(case, DRAWING, batch, drawing, _shared_stall(step, drawing, device))
+    for case, meter, rate, own in zip(drawn, meters, rates, works, strict=True):
+        yield Training(case, DRAWN, batch, rate, 1 - ratio(rate, step), meter.waited / meter.seconds)
+        shared = work.median / (work.median + own.median) if device.type == "cpu" else None
+        yield Training(case, DRAWING, batch, own, shared)
 
 
-def _drawing(config: BenchTrainingConfig, case: Case, batch_size: int) -> Source:
-    """Make a source of batches that nobody learns from, drawn with everything on one core."""
-    drawn = loaded(open_loader(case.drawn, batch_size, config.seed, threads=1))
+def _drawing(loader: Loader) -> Source:
+    """Make a source of batches that nobody learns from."""
 
     def source() -> Generator[int, None, None]:
-        with one_core(), closing(drawn()) as batches:
+        with closing(loaded(loader)()) as batches:
             yield next(batches)
             while True:
                 yield sum(islice(batches, DRAWN_BATCHES))
 
     return source
-
-
-def _shared_stall(step: Rate, drawing: Rate, device: torch.device) -> float | None:
-    """Return the stall if drawing took the time of one of the model's cores; None where the model needs none."""
-    if device.type != "cpu":
-        return None
-    cost, model = 1 / drawing.median, torch.get_num_threads() / step.median
-    return cost / (cost + model)
