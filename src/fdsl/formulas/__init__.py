@@ -12,7 +12,7 @@ from fdsl.errors import check_choice
 from fdsl.formulas.base import Family
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
-from fdsl.formulas.ifs import MapFamily
+from fdsl.formulas.published import PublishedFamily
 from fdsl.formulas.rcdb import RCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
@@ -37,7 +37,7 @@ def families() -> dict[str, type[Family]]:
 def family(name: str, **values: Any) -> Family:
     """Build a family by name, upper or lower case, with the given fields.
 
-    For the families of maps, `files` may name a folder of published category files: see their `from_csv`.
+    Where a family's categories have a published form, `files` may name a folder of such files: see its `from_csv`.
 
     Raises:
         InputError: the family or a field is unknown, or a value is out of range.
@@ -47,6 +47,6 @@ def family(name: str, **values: Any) -> Family:
     if str(name).lower() not in by_lower:
         check_choice("family", name, _registry())
     cls = _registry()[by_lower[str(name).lower()]]
-    if issubclass(cls, MapFamily) and isinstance(folder := values.get("files"), (str, Path)):
+    if issubclass(cls, PublishedFamily) and isinstance(folder := values.get("files"), (str, Path)):
         return cls.from_csv(folder, **{field: value for field, value in values.items() if field != "files"})
     return cls.build(**values)

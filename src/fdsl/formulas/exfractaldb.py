@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import InputError, check_float, check_int
-from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, weigh
+from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, shares, weigh
 from fdsl.formulas.search import find
 from fdsl.geometry import affine3d
 from fdsl.geometry.affine3d import AffineMaps3D
@@ -149,4 +149,4 @@ def _searched(seed: int, classes: int, least_variance: float) -> Systems:
         "family": ExFractalDB.name, "stream": stream, "seed": seed, "least_variance": least_variance,
     }  # fmt: skip
     maps, count = candidates(seed, stream, find(definition, accepted, classes), PARTS)
-    return Systems(maps, _determinants(maps), count)
+    return Systems(maps, shares(_determinants(maps)), count)
