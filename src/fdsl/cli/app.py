@@ -32,6 +32,11 @@ COMMANDS = {
     ),
     "pretrain": Command("fdsl.cli.pretrain", "pre-train a timm model on images drawn from formulas"),
     "finetune": Command("fdsl.cli.finetune", "fine-tune it on real images, or train one from scratch"),
+    "families": Command("fdsl.cli.families", "list the families of formulas, or all about one"),
+    "params export": Command("fdsl.cli.params_export", "write a family's categories as published files"),
+    "params import": Command(
+        "fdsl.cli.params_import", "check a folder of category files, and say what is in it"
+    ),
     "bench render": Command("fdsl.cli.bench", "measure how fast images are drawn, beside two baselines"),
     "demo": Command("fdsl.cli.demo", "all of it in small, with a report to look at"),
 }
@@ -78,6 +83,9 @@ def _dispatch(arguments: list[str]) -> None:
         return
     if arguments[0].startswith("-"):
         raise InputError(f"unknown option {arguments[0]}: a command comes first; see fdsl --help")
+    if arguments[1:] and arguments[1] in ("-h", "--help") and len(_subcommands(arguments[0])) > 1:
+        print(usage(arguments[0]))
+        return
     name, rest = _split_command(arguments)
     # Waiting OpenMP threads spin by default, and where drawing shares their cores a training step takes ten times as
     # long. Read when torch loads, so it is set before any command's module is.
@@ -88,7 +96,7 @@ def _dispatch(arguments: list[str]) -> None:
 def _split_command(arguments: list[str]) -> tuple[str, list[str]]:
     """Return the command's name (of one word or two) and the arguments after it."""
     first, rest = arguments[0], arguments[1:]
-    subcommands = [name.split()[1] for name in COMMANDS if name.startswith(f"{first} ")]
+    subcommands = _subcommands(first)
     if not subcommands:
         return check_choice("command", first, COMMANDS), rest
     if rest and rest[0] in ("-h", "--help"):
@@ -98,21 +106,30 @@ def _split_command(arguments: list[str]) -> tuple[str, list[str]]:
     return f"{first} {check_choice(f'fdsl {first}', rest[0], subcommands)}", rest[1:]
 
 
-def usage() -> str:
-    """Return the text of `fdsl --help`."""
-    width = max(len(name) for name in COMMANDS)
-    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+def _subcommands(first: str) -> list[str]:
+    """Return the second words of the commands of two words that begin with `first`."""
+    return [name.split()[1] for name in COMMANDS if name.startswith(f"{first} ")]
+
+
+def usage(first: str = "") -> str:
+    """Return the text of `fdsl --help`, or of `fdsl FIRST --help` where that is the first of two words."""
+    prefix = f"{first} " if first else ""
+    commands = {name: command for name, command in COMMANDS.items() if name.startswith(prefix)}
+    width = max(len(name) for name in commands)
+    title = ["Labelled images drawn from formulas, and vision models pre-trained on them.", ""]
+    more = [
+        "  fdsl --version       the version",
+        "  --debug              with any command: show the traceback of an error",
+    ]
     return "\n".join(
         [
-            "usage: fdsl COMMAND [OPTIONS]",
+            f"usage: fdsl {prefix}COMMAND [OPTIONS]",
             "",
-            "Labelled images drawn from formulas, and vision models pre-trained on them.",
+            *([] if first else title),
+            *(f"  {name:<{width}}  {command.summary}" for name, command in commands.items()),
             "",
-            *lines,
-            "",
-            "  fdsl COMMAND --help  a command's options",
-            "  fdsl --version       the version",
-            "  --debug              with any command: show the traceback of an error",
+            f"  fdsl {prefix}COMMAND --help  a command's options",
+            *([] if first else more),
         ]
     )
 

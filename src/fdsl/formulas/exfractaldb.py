@@ -45,6 +45,7 @@ class ExFractalDB(MapFamily):
     points: int = POINTS
 
     name: ClassVar[str] = "ExFractalDB"
+    source: ClassVar[str] = "Kataoka et al., CVPR 2022, https://arxiv.org/abs/2206.09132"
     native_size: ClassVar[int] = CANVAS
     parts: ClassVar[int] = PARTS
 
@@ -93,6 +94,7 @@ class MVFractalDB(ExFractalDB):
     """
 
     name: ClassVar[str] = "MVFractalDB"
+    source: ClassVar[str] = "Yamada et al., IROS 2021"
 
     def _views(
         self, seed: int, k: NDArray[np.int64], i: NDArray[np.int64]

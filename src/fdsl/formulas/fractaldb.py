@@ -49,6 +49,8 @@ class FractalDB(MapFamily):
     least_fill: float = 0.0
 
     name: ClassVar[str] = "FractalDB"
+    source: ClassVar[str] = "Kataoka et al., ACCV 2020 and IJCV 2022, https://arxiv.org/abs/2101.08515"
+    variants: ClassVar[tuple[str, ...]] = VARIANTS
     native_size: ClassVar[int] = CANVAS
     parts: ClassVar[int] = PARTS
 

@@ -105,12 +105,14 @@ class RCDB(PublishedFamily):
 
     form: ClassVar[type[CategoryFiles]] = ContourFiles
     name: ClassVar[str] = "RCDB"
+    source: ClassVar[str] = "Kataoka et al., CVPR 2022, https://arxiv.org/abs/2206.09132"
+    variants: ClassVar[tuple[str, ...]] = ("released", "paper")
     native_size: ClassVar[int] = CANVAS
     background: ClassVar[int] = 255
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("variant", self.variant, ("released", "paper"))
+        check_choice("variant", self.variant, self.variants)
 
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return V, L, noise c, drift w, and the radius, oval rates and centre that are drawn with the category."""
