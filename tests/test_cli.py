@@ -43,8 +43,27 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 def test_help_names_every_command(argv, capsys):
     assert main(argv) == 0
     printed = capsys.readouterr().out
-    for command in ("preview", "pretrain", "finetune", "bench render", "demo"):
+    for command in (
+        "preview",
+        "families",
+        "params export",
+        "params import",
+        "pretrain",
+        "finetune",
+        "bench render",
+        "demo",
+    ):
         assert f"\n  {command} " in printed
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_of_a_first_word_names_the_second_ones(flag, capsys):
+    assert main(["params", flag]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: fdsl params COMMAND")
+    assert "\n  params export  " in printed
+    assert "\n  params import  " in printed
+    assert "bench" not in printed
 
 
 def test_version(capsys):
@@ -84,6 +103,8 @@ BAD_INPUT = [
     (["previw"], "did you mean 'preview'?"),
     (["--nosuch"], "unknown option --nosuch"),
     (["bench"], "fdsl bench must be followed by render"),
+    (["params"], "fdsl params must be followed by export or import"),
+    (["params", "exprot"], "did you mean 'export'?"),
     (["bench", "draw"], "fdsl bench must be one of render, got 'draw'"),
     (["preview"], "FAMILY"),
     (["preview", "NoSuchDB", *QUICK], "NoSuchDB"),
