@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ARGS ?=
 
-.PHONY: help install demo quick test lint bench clean clean-kernels
+.PHONY: help install demo quick test lint bench docs clean clean-kernels
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -31,6 +31,9 @@ lint: $(INSTALLED)  ## style, types and import directions
 bench: $(INSTALLED)  ## measure drawing, pipeline, scaling and training; JSON goes to bench/ (options: ARGS="--quick")
 	for part in render pipeline scaling training; do \
 	    $(BIN)/fdsl bench $$part --json bench/$$part.json $(ARGS) || exit; done
+
+docs: $(INSTALLED)  ## the pages that are made from the program: docs/families.md and its sheets
+	$(BIN)/fdsl families --markdown docs/families.md
 
 install: $(INSTALLED)  ## create .venv and install everything into it
 

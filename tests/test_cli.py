@@ -44,15 +44,18 @@ def test_help_names_every_command(argv, capsys):
     assert main(argv) == 0
     printed = capsys.readouterr().out
     benches = [f"bench {part}" for part in ("render", "pipeline", "scaling", "training")]
-    for command in ("preview", "pretrain", "finetune", *benches, "demo"):
+    params = ["params export", "params import"]
+    for command in ("preview", "families", *params, "pretrain", "finetune", *benches, "demo"):
         assert f"\n  {command} " in printed
 
 
-def test_help_of_a_group_lists_its_commands(capsys):
-    assert main(["bench", "--help"]) == 0
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_of_a_group_lists_its_commands(flag, capsys):
+    assert main(["bench", flag]) == 0
     printed = capsys.readouterr().out
     assert "\n  bench training " in printed
     assert "preview" not in printed
+    assert "params" not in printed
 
 
 def test_version(capsys):
@@ -94,6 +97,8 @@ BAD_INPUT = [
     (["bench"], "fdsl bench must be followed by render or pipeline or scaling or training"),
     (["bench", "draw"], "fdsl bench must be one of render, pipeline, scaling, training, got 'draw'"),
     (["bench", "scalin"], "did you mean 'scaling'?"),
+    (["params"], "fdsl params must be followed by export or import"),
+    (["params", "exprot"], "did you mean 'export'?"),
     (["preview"], "FAMILY"),
     (["preview", "NoSuchDB", *QUICK], "NoSuchDB"),
     (["preview", "RCDBB", *QUICK], "did you mean 'RCDB'?"),

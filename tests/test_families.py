@@ -169,6 +169,6 @@ def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(InputError, match=r"family must be one of .* got 'rcbd'"):
         fdsl.family("rcbd")
     with pytest.raises(
-        InputError, match=r"field of RCDB must be one of classes, variant, got 'varaint'.*did you mean"
+        InputError, match=r"field of RCDB must be one of classes, files, variant, got 'varaint'.*did you mean"
     ):
         fdsl.family("rcdb", varaint="paper")

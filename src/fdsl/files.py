@@ -1,14 +1,17 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files and folders so that a reader never sees half of one."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from fdsl.errors import InputError
 
 
 @contextmanager
@@ -25,6 +28,40 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_new_folder(field: str, target: str | Path) -> Path:
+    """Return `target`, made absolute, if a folder can be put there: nothing is there yet, or an empty folder.
+
+    Raises:
+        InputError: a file or a folder that holds something is there, or it is the current folder.
+    """
+    path = Path(target).resolve()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        held = "it holds other files" if path.is_dir() else "it is a file"
+        raise InputError(f"{field} must be a new or empty folder, got {target}: {held}")
+    if path == Path.cwd():
+        raise InputError(
+            f"{field} must not be the current folder, got {target}: it is put in place as a whole"
+        )
+    return path
+
+
+@contextmanager
+def atomic_folder(target: str | Path) -> Iterator[Path]:
+    """Yield a new temporary folder beside `target`; rename it there on success, remove it on any failure.
+
+    Raises:
+        InputError: see `check_new_folder`.
+    """
+    path = check_new_folder("folder", target)
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        os.replace(temporary, path)  # refuses a folder that something was put into meanwhile
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_bytes(target: str | Path, content: bytes) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from fdsl.errors import check_choice
+from fdsl.errors import InputError, check_choice
 from fdsl.formulas.base import Family
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
-from fdsl.formulas.ifs import MapFamily
+from fdsl.formulas.published import PublishedFamily
 from fdsl.formulas.rcdb import RCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
@@ -34,19 +34,33 @@ def families() -> dict[str, type[Family]]:
     return dict(_registry())
 
 
+def family_class(name: str) -> type[Family]:
+    """Return the class of a family by name, upper or lower case; InputError if there is none."""
+    by_lower = {known.lower(): known for known in _registry()}
+    if str(name).lower() not in by_lower:
+        check_choice("family", name, _registry())
+    return _registry()[by_lower[str(name).lower()]]
+
+
+def published_class(name: str) -> type[PublishedFamily]:
+    """Return the class of a family whose categories have a published form; InputError if `name` is none."""
+    cls = family_class(name)
+    if not issubclass(cls, PublishedFamily):
+        known = [known for known, other in _registry().items() if issubclass(other, PublishedFamily)]
+        raise InputError(f"family must be one with category files, {', '.join(known)}, got {cls.name}")
+    return cls
+
+
 def family(name: str, **values: Any) -> Family:
     """Build a family by name, upper or lower case, with the given fields.
 
-    For the families of maps, `files` may name a folder of published category files: see their `from_csv`.
+    Where a family's categories have a published form, `files` may name a folder of such files: see its `from_csv`.
 
     Raises:
         InputError: the family or a field is unknown, or a value is out of range.
         DataError: a category file is damaged.
     """
-    by_lower = {known.lower(): known for known in _registry()}
-    if str(name).lower() not in by_lower:
-        check_choice("family", name, _registry())
-    cls = _registry()[by_lower[str(name).lower()]]
-    if issubclass(cls, MapFamily) and isinstance(folder := values.get("files"), (str, Path)):
+    cls = family_class(name)
+    if issubclass(cls, PublishedFamily) and isinstance(folder := values.get("files"), (str, Path)):
         return cls.from_csv(folder, **{field: value for field, value in values.items() if field != "files"})
     return cls.build(**values)

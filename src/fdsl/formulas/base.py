@@ -31,6 +31,10 @@ class Family(ABC):
     classes: int = 1000
 
     name: ClassVar[str]
+    source: ClassVar[str] = ""
+    """The publication, and where to read it."""
+    variants: ClassVar[tuple[str, ...]] = ()
+    """What the field `variant` may be, its default first, in families that have one."""
     version: ClassVar[int] = 1
     native_size: ClassVar[int]
     background: ClassVar[int] = 0

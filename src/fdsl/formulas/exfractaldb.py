@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import InputError, check_float, check_int
-from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, weigh
+from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, shares, weigh
 from fdsl.formulas.search import find
 from fdsl.geometry import affine3d
 from fdsl.geometry.affine3d import AffineMaps3D
@@ -46,6 +46,7 @@ class ExFractalDB(MapFamily):
     points: int = POINTS
 
     name: ClassVar[str] = "ExFractalDB"
+    source: ClassVar[str] = "Kataoka et al., CVPR 2022, https://arxiv.org/abs/2206.09132"
     native_size: ClassVar[int] = CANVAS
     parts: ClassVar[int] = PARTS
 
@@ -94,6 +95,7 @@ class MVFractalDB(ExFractalDB):
     """
 
     name: ClassVar[str] = "MVFractalDB"
+    source: ClassVar[str] = "Yamada et al., IROS 2021"
 
     def _views(
         self, seed: int, k: NDArray[np.int64], i: NDArray[np.int64]
@@ -150,4 +152,4 @@ def _searched(seed: int, classes: int, least_variance: float) -> Systems:
         "family": ExFractalDB.name, "stream": stream, "seed": seed, "least_variance": least_variance,
     }  # fmt: skip
     maps, count = candidates(seed, stream, find(definition, accepted, classes), PARTS)
-    return Systems(maps, _determinants(maps), count)
+    return Systems(maps, shares(_determinants(maps)), count)

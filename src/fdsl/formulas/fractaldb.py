@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import check_choice, check_float, check_int
-from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, weigh
+from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, shares, weigh
 from fdsl.formulas.search import find
 from fdsl.geometry import affine2d
 from fdsl.geometry.affine2d import AffineMaps2D
@@ -49,6 +49,8 @@ class FractalDB(MapFamily):
     least_fill: float = 0.0
 
     name: ClassVar[str] = "FractalDB"
+    source: ClassVar[str] = "Kataoka et al., ACCV 2020 and IJCV 2022, https://arxiv.org/abs/2101.08515"
+    variants: ClassVar[tuple[str, ...]] = VARIANTS
     native_size: ClassVar[int] = CANVAS
     parts: ClassVar[int] = PARTS
 
@@ -135,7 +137,7 @@ def _searched(stream: str, seed: int, classes: int) -> Systems:
 
     definition = {"family": stream.split("/")[0], "stream": stream, "seed": seed, "least_fill": LEAST_FILL}
     maps, count = candidates(seed, stream, find(definition, accepted, classes), PARTS)
-    return Systems(maps, _determinants(maps), count)
+    return Systems(maps, shares(_determinants(maps)), count)
 
 
 @lru_cache(maxsize=65536)

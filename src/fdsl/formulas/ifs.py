@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fdsl.errors import InputError, check_int
-from fdsl.formulas.base import MAX_INSTANCE, Family
-from fdsl.formulas.published import MapFiles, read_map_files
+from fdsl.errors import InputError
+from fdsl.formulas.base import MAX_INSTANCE
+from fdsl.formulas.map_files import MapFiles, read_map_files
+from fdsl.formulas.published import CategoryFiles, PublishedFamily
 from fdsl.geometry.maps import MAX_MAPS
 from fdsl.random import NO_INSTANCE, Purpose, integer, uniform, words
 
@@ -28,14 +29,16 @@ class Systems(NamedTuple):
     maps: NDArray[np.float64]
     """[C, MAX_MAPS, parts], zero beyond a category's own."""
     probability: NDArray[np.float64]
-    """[C, MAX_MAPS], any positive scale, zero beyond."""
+    """[C, MAX_MAPS], the numbers a category file has: they sum to 1 but for rounding; zero beyond."""
     sizes: NDArray[np.int64]
     """[C], maps a category."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapFamily(Family):
+class MapFamily(PublishedFamily):
     """A family whose categories are systems of affine maps: searched for, or read from published files.
+
+    A file has a row a map: its coefficients and its probability.
 
     Attributes:
         files: published categories instead of searched ones: see `from_csv`.
@@ -43,38 +46,32 @@ class MapFamily(Family):
 
     files: MapFiles | None = field(default=None, repr=False)
 
+    form: ClassVar[type[CategoryFiles]] = MapFiles
     parts: ClassVar[int]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.files is not None:
-            if not isinstance(self.files, MapFiles):
-                raise InputError(f"files must come from {self.name}.from_csv(folder), got {self.files!r}")
-            check_int("classes", self.classes, 2, len(self.files.names))
-
-    @classmethod
-    def from_csv(cls, folder: str | Path, **fields: Any) -> Self:
-        """Return the family of published category files: a row a map, its coefficients and its probability.
-
-        Args:
-            folder: one `*.csv` a category, taken in the order of their names.
-            fields: other fields; `classes` takes the first so many (default all).
-
-        Raises:
-            InputError, DataError: as `read_map_files`.
-        """
-        files = read_map_files(folder, cls.parts)
-        return cls.build(**{"classes": len(files.names), **fields}, files=files)
+        if self.files is not None and self.files.maps.shape[2] != self.parts:
+            raise InputError(
+                f"files must hold maps of {self.parts} coefficients, got {self.files.maps.shape[2]}: "
+                f"they come from another family than {self.name}"
+            )
 
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return the maps' coefficients and probabilities, as a category file has them."""
         self._identity(seed, [k], 0)
         maps, probability, count = self.systems(seed)
         own = slice(int(count[k]))
-        return {
-            "maps": maps[k, own].tolist(),
-            "probability": (probability[k, own] / probability[k].sum()).tolist(),
-        }
+        return {"maps": maps[k, own].tolist(), "probability": probability[k, own].tolist()}
+
+    @classmethod
+    def _read(cls, folder: Path) -> MapFiles:
+        return read_map_files(folder, cls.parts)
+
+    def _rows(self, seed: int) -> Iterator[list[list[float]]]:
+        for k in range(self.classes):
+            maps, probability = self.category(seed, k).values()
+            yield [[*coefficients, p] for coefficients, p in zip(maps, probability, strict=True)]
 
     def systems(self, seed: int) -> Systems:
         """Return all categories' systems."""
@@ -101,6 +98,14 @@ def candidates(
     maps[:, :MOST_MAPS] = uniform(word[:, 1:], -1, 1).reshape(-1, MOST_MAPS, parts)
     maps[np.arange(MAX_MAPS) >= count[:, None]] = 0
     return maps, count
+
+
+def shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights, float64 [C, MAX_MAPS], as probabilities: each row over its sum.
+
+    A search ends with this, so that what is drawn, written to category files and read from them are the same bits.
+    """
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def weigh(

@@ -1,105 +1,201 @@
-"""Published category files: one CSV a category, a row a map."""
+"""Published category files: a folder of CSV files, one a category; the families that read and write them."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from fdsl.errors import DataError, InputError, check_int
+from fdsl.files import atomic_folder
+from fdsl.formulas.base import Family
+from fdsl.random import check_seed
 
-from fdsl.errors import DataError, InputError
-from fdsl.geometry.maps import MAX_MAPS
+Category = TypeVar("Category")
 
-LARGEST = 1e6
-"""Greatest magnitude of a coefficient: far beyond any attractor's, and small enough for float32."""
+FORMS = {2: "RCDB", 7: "FractalDB", 13: "ExFractalDB"}
+"""Columns of a published file, and a family whose files have so many."""
+SHOWN = 40
+"""Characters of a file that a message repeats."""
 
 
-@dataclass(frozen=True)
-class MapFiles:
-    """The categories of a folder of map files.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CategoryFiles:
+    """The categories of a folder.
 
     Attributes:
         names: file names without suffix, sorted.
-        maps: float64 [C, MAX_MAPS, parts], zero beyond a category's maps.
-        probability: float64 [C, MAX_MAPS], zero beyond.
-        count: int64 [C], maps a category.
         sha256: of all values.
     """
 
     names: tuple[str, ...]
-    maps: NDArray[np.float64]
-    probability: NDArray[np.float64]
-    count: NDArray[np.int64]
     sha256: str
 
     def __hash__(self) -> int:
         return hash(self.sha256)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, MapFiles) and other.sha256 == self.sha256
+        return type(other) is type(self) and other.sha256 == self.sha256
 
     def __str__(self) -> str:
         return f"{len(self.names)} category files, sha256 {self.sha256}"
 
 
-def _read_file(file: Path, columns: int) -> list[list[float]]:
-    rows: list[list[float]] = []
-    try:
-        text = file.read_text()
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{file}: cannot be read as text: {error}") from error
-    for number, cells in enumerate(csv.reader(text.splitlines()), 1):
-        if not cells:
-            continue
-        if len(cells) != columns:
-            raise DataError(f"{file}, line {number}: a map has {columns} columns, got {len(cells)}")
-        try:
-            row = [float(cell) for cell in cells]
-        except ValueError as error:
-            raise DataError(f"{file}, line {number}: {error}") from error
-        if not all(math.isfinite(value) for value in row):
-            raise DataError(f"{file}, line {number}: every value must be finite, got {','.join(cells)}")
-        if max(abs(value) for value in row) > LARGEST:
-            raise DataError(
-                f"{file}, line {number}: every value must be within +-{LARGEST:g}, got {','.join(cells)}"
-            )
-        if row[-1] < 0:
-            raise DataError(f"{file}, line {number}: probability must be >= 0, got {cells[-1]}")
-        rows.append(row)
-    if not 1 <= len(rows) <= MAX_MAPS:
-        raise DataError(f"{file}: a category has 1..{MAX_MAPS} maps, got {len(rows)}")
-    if sum(row[-1] for row in rows) <= 0:
-        raise DataError(f"{file}: the probabilities sum to 0")
-    return rows
+class Row(NamedTuple):
+    """A row of a category file."""
+
+    place: str
+    """File and line, for messages."""
+    cells: list[str]
 
 
-def read_map_files(folder: str | Path, parts: int) -> MapFiles:
-    """Read a folder of category files.
+@dataclass(frozen=True, kw_only=True)
+class PublishedFamily(Family):
+    """A family whose categories have a published form, which it reads and writes.
 
-    Args:
-        folder: holds one `*.csv` a category; a row is `parts` coefficients and a probability.
-        parts: 6 for maps of the plane, 12 for maps of space.
+    Attributes:
+        files: categories read from published files instead of drawn ones: see `from_csv`.
+    """
+
+    files: CategoryFiles | None = field(default=None, repr=False)
+
+    form: ClassVar[type[CategoryFiles]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.files is not None:
+            if not isinstance(self.files, self.form):
+                raise InputError(f"files must come from {self.name}.from_csv(folder), got {self.files!r}")
+            check_int("classes", self.classes, 2, len(self.files.names))
+
+    @classmethod
+    def from_csv(cls, folder: str | Path, **fields: Any) -> Self:
+        """Return the family of a folder of published category files.
+
+        Args:
+            folder: one `*.csv` a category, taken in the order of their names, and nothing else.
+            fields: other fields; `classes` takes the first so many (default all).
+
+        Raises:
+            InputError: there is no such folder, or a field is unknown or out of range.
+            DataError: a file is not of this family's form, or there are fewer than two: it is named, and what is right.
+        """
+        files = cls._read(Path(folder))
+        return cls.build(**{"classes": len(files.names), **fields}, files=files)
+
+    def to_csv(self, folder: str | Path, seed: int) -> None:
+        """Write the categories of `seed` as published files, from which `from_csv` makes the same images.
+
+        Numbers are written so that reading gives the same bits. Files are named as the published ones, 00000.csv
+        and so on; those of categories that were read from files keep their names.
+
+        Args:
+            folder: new or empty; it appears whole or not at all.
+            seed: of the dataset.
+
+        Raises:
+            InputError: `folder` holds something, or `seed` is out of range.
+            OSError: it cannot be written.
+        """
+        check_seed(seed)
+        names = file_names(self.classes) if self.files is None else self.files.names[: self.classes]
+        with atomic_folder(folder) as temporary:
+            for name, rows in zip(names, self._rows(seed), strict=True):
+                text = "".join(",".join(map(str, row)) + "\n" for row in rows)
+                (temporary / f"{name}.csv").write_text(text, encoding="utf-8")
+
+    @classmethod
+    @abstractmethod
+    def _read(cls, folder: Path) -> CategoryFiles:
+        """Read a folder of this family's files; errors as `from_csv`."""
+
+    @abstractmethod
+    def _rows(self, seed: int) -> Iterator[Iterable[Iterable[object]]]:
+        """Return the rows of each category's file; the text of a number is that of `str`, which float reads back."""
+
+
+def file_names(classes: int) -> tuple[str, ...]:
+    """Return the names of `classes` files without suffix: five digits, or as many as sort in order."""
+    width = max(5, len(str(classes - 1)))
+    return tuple(f"{k:0{width}}" for k in range(classes))
+
+
+def read_files(
+    folder: Path, parse: Callable[[Path, list[Row]], Category]
+) -> tuple[tuple[str, ...], list[Category]]:
+    """Return the names of a folder's category files, sorted, and what `parse(file, rows)` makes of each.
 
     Raises:
         InputError: there is no such folder.
-        DataError: fewer than two files, a wrong column count, a value that is no finite number: named by file and line.
+        DataError: it holds fewer than two files, or something else; a file is no text; or `parse` refused it.
     """
-    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"category folder must be an existing folder, got {folder}")
-    files = sorted(folder.glob("*.csv"))
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    files = [entry for entry in entries if entry.suffix == ".csv"]
     if len(files) < 2:
-        raise DataError(f"{folder}: needs at least 2 category files (*.csv), found {len(files)}")
-    maps = np.zeros((len(files), MAX_MAPS, parts))
-    probability = np.zeros((len(files), MAX_MAPS))
-    count = np.zeros(len(files), np.int64)
-    for k, file in enumerate(files):
-        rows = np.array(_read_file(file, parts + 1))
-        count[k] = len(rows)
-        maps[k, : len(rows)], probability[k, : len(rows)] = rows[:, :parts], rows[:, parts]
-    digest = hashlib.sha256(b"".join(values.tobytes() for values in (count, maps, probability))).hexdigest()
-    return MapFiles(tuple(file.stem for file in files), maps, probability, count, digest)
+        there = f" beside {entries[0].name}" if entries and not files else ""
+        raise DataError(f"{folder}: needs at least 2 category files (*.csv), found {len(files)}{there}")
+    for entry in entries:
+        if entry.suffix != ".csv" or not entry.is_file():
+            raise DataError(f"{folder}: must hold category files (*.csv) alone, got {entry.name}")
+    seen: dict[str, Path] = {}
+    for file in files:
+        name = str(int(file.stem)) if file.stem.isdecimal() else file.stem.casefold()
+        if name in seen:
+            raise DataError(f"{folder}: {seen[name].name} and {file.name} name the same category {name}")
+        seen[name] = file
+    return tuple(file.stem for file in files), [parse(file, read_rows(file)) for file in files]
+
+
+def read_rows(file: Path) -> list[Row]:
+    """Return the rows of a CSV file that are not blank; DataError if it is no UTF-8 text."""
+    try:
+        reader = csv.reader(file.read_text(encoding="utf-8-sig").splitlines())
+        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: must be CSV in UTF-8: {error}") from error
+    return [Row(f"{file}, line {line}", cells) for line, cells in rows if any(cells)]
+
+
+def check_columns(row: Row, what: str, columns: Iterable[str]) -> None:
+    """Raise DataError, saying whose form it looks like, unless `row` has a cell for each of `columns`."""
+    names = list(columns)
+    if (count := len(row.cells)) != len(names):
+        whose = f", as in a file of {FORMS[count]}" if count in FORMS else ""
+        raise DataError(f"{row.place}: {what} has {len(names)} columns {','.join(names)}, got {count}{whose}")
+
+
+def number(place: str, text: str, low: float, high: float) -> float:
+    """Return the number that `text` is; DataError if it is none or not in [low, high]."""
+    try:
+        value = float(text) if _plain(text) else math.nan
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise DataError(f"{place} must be a number in [{low:g}, {high:g}], got {_shown(text)}")
+    return value
+
+
+def whole_number(place: str, text: str, low: int, high: int) -> int:
+    """Return the integer that `text` is; DataError if it is none or not in low..high."""
+    try:
+        value = int(text) if _plain(text) else low - 1
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise DataError(f"{place} must be an integer in {low}..{high}, got {_shown(text)}")
+    return value
+
+
+def _plain(text: str) -> bool:
+    """Whether `text` has none of the digits and separators that only Python takes for a number's."""
+    return text.isascii() and "_" not in text
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")

@@ -35,6 +35,8 @@ class VisualAtom(Family):
     variant: str = "defaults"
 
     name: ClassVar[str] = "VisualAtom"
+    source: ClassVar[str] = "Takashima et al., CVPR 2023, https://arxiv.org/abs/2303.01112"
+    variants: ClassVar[tuple[str, ...]] = tuple(VARIANTS)
     native_size: ClassVar[int] = CANVAS
     background: ClassVar[int] = 0
 
