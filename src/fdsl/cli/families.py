@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fdsl.bench.timing import measure
+from fdsl.bench.timing import measure, repeated
 from fdsl.cli.parse import parse
 from fdsl.cores import usable_cores
 from fdsl.errors import InputError
@@ -127,4 +127,4 @@ def images_per_second(cls: type[Family]) -> float:
         numbers = np.arange(SPEED_IMAGES) + batch * SPEED_IMAGES
         return len(renderer(drawn.table(0, numbers % SPEED_CLASSES, numbers // SPEED_CLASSES)))
 
-    return measure(draw, repetitions=3, seconds=0.3).median
+    return measure([repeated(draw)], repetitions=3, seconds=0.3)[0].median
