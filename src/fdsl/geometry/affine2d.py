@@ -44,6 +44,7 @@ class AffineMaps2D:
         colour: the hue changes from point to point of an orbit, 128 in turn, instead of gray.
         canvas: side of the native canvas, pixels.
         padding: of the fitted attractor, canvas pixels.
+        patterns: uint32 [N, 4], the address that patches are drawn under instead: other patches on the same points.
     """
 
     address: NDArray[np.uint32]
@@ -55,7 +56,8 @@ class AffineMaps2D:
     value: int = 127
     colour: bool = False
     canvas: int = 512
-    padding: int = 6
+    padding: float = 6
+    patterns: NDArray[np.uint32] | None = None
 
     background = 0
 
