@@ -27,6 +27,8 @@ GOLDEN = {
     "ExFractalDB": "fd339a9f13b26a7c",
     "FractalDB": "c09463887c4bf031",
     "MVFractalDB": "5bd4002463f59c45",
+    "OFDB2D": "5bcd8713a8e4068b",
+    "OFDB3D": "1f0ec5f886546ed9",
     "RCDB": "ebbf26834a4b8e0d",
     "VisualAtom": "7dbb14b6dd5156fb",
 }

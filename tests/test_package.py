@@ -22,6 +22,8 @@ PUBLIC_NAMES = [
     "InputError",
     "Loader",
     "MVFractalDB",
+    "OFDB2D",
+    "OFDB3D",
     "RCDB",
     "Renderer",
     "VisualAtom",

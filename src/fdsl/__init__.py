@@ -15,12 +15,24 @@ if TYPE_CHECKING:
     from fdsl.data.dataset import FormulaDataset
     from fdsl.data.loader import Loader
     from fdsl.evaluate.sheet import contact_sheet
-    from fdsl.formulas import RCDB, ExFractalDB, FractalDB, MVFractalDB, VisualAtom, families, family
+    from fdsl.formulas import (
+        OFDB2D,
+        OFDB3D,
+        RCDB,
+        ExFractalDB,
+        FractalDB,
+        MVFractalDB,
+        VisualAtom,
+        families,
+        family,
+    )
     from fdsl.render import Renderer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "OFDB2D",
+    "OFDB3D",
     "RCDB",
     "Augmentation",
     "DataError",
@@ -41,6 +53,8 @@ __all__ = [
 
 _LAZY = {
     "Augmentation": "fdsl.data.augment",
+    "OFDB2D": "fdsl.formulas",
+    "OFDB3D": "fdsl.formulas",
     "RCDB": "fdsl.formulas",
     "ExFractalDB": "fdsl.formulas",
     "FormulaDataset": "fdsl.data.dataset",

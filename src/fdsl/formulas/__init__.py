@@ -13,10 +13,14 @@ from fdsl.formulas.base import Family
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
 from fdsl.formulas.ifs import MapFamily
+from fdsl.formulas.ofdb import OFDB2D, OFDB3D
 from fdsl.formulas.rcdb import RCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
-__all__ = ["RCDB", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "VisualAtom", "families", "family"]
+__all__ = [
+    "OFDB2D", "OFDB3D", "RCDB", "ExFractalDB", "Family", "FractalDB", "MVFractalDB",
+    "VisualAtom", "families", "family",
+]  # fmt: skip
 
 
 @lru_cache(maxsize=1)
