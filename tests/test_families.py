@@ -24,6 +24,7 @@ CLASSES, SEED = 8, 7
 # The first instances of eight categories at 224 px, crisp. A change of these publishes a new dataset: raise the
 # family's `version` with it.
 GOLDEN = {
+    "Contractive": "634ea5dc290cfa1f",
     "ExFractalDB": "fd339a9f13b26a7c",
     "FractalDB": "c09463887c4bf031",
     "MVFractalDB": "5bd4002463f59c45",

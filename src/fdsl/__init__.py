@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         OFDB2D,
         OFDB3D,
         RCDB,
+        Contractive,
         ExFractalDB,
         FractalDB,
         MVFractalDB,
@@ -35,6 +36,7 @@ __all__ = [
     "OFDB3D",
     "RCDB",
     "Augmentation",
+    "Contractive",
     "DataError",
     "ExFractalDB",
     "FdslError",
@@ -53,6 +55,7 @@ __all__ = [
 
 _LAZY = {
     "Augmentation": "fdsl.data.augment",
+    "Contractive": "fdsl.formulas",
     "OFDB2D": "fdsl.formulas",
     "OFDB3D": "fdsl.formulas",
     "RCDB": "fdsl.formulas",

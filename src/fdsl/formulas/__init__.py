@@ -10,6 +10,7 @@ from typing import Any
 
 from fdsl.errors import check_choice
 from fdsl.formulas.base import Family
+from fdsl.formulas.contractive import Contractive
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
 from fdsl.formulas.ifs import MapFamily
@@ -18,7 +19,7 @@ from fdsl.formulas.rcdb import RCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
-    "OFDB2D", "OFDB3D", "RCDB", "ExFractalDB", "Family", "FractalDB", "MVFractalDB",
+    "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB",
     "VisualAtom", "families", "family",
 ]  # fmt: skip
 

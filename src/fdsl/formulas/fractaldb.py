@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import check_choice, check_float, check_int
-from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, weigh
+from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, areas, candidates, weigh
 from fdsl.formulas.search import find
 from fdsl.geometry import affine2d
 from fdsl.geometry.affine2d import AffineMaps2D
@@ -96,11 +96,6 @@ class FractalDB(MapFamily):
         return np.array([kept[d % len(kept)] for kept, d in zip(usable, drawing, strict=True)], np.int64)
 
 
-def _determinants(maps: NDArray[np.float64]) -> NDArray[np.float64]:
-    a, b, c, d = (maps[..., part] for part in range(4))
-    return np.abs(a * d - b * c)
-
-
 def _fills(table: AffineMaps2D) -> NDArray[np.float64]:
     """Return the share of the canvas that each image's points hit, float64 [N]."""
     orbits = affine2d.new_orbits(table.points)
@@ -128,14 +123,14 @@ def _searched(stream: str, seed: int, classes: int) -> Systems:
         table = AffineMaps2D(
             address,
             maps.astype(np.float32),
-            thresholds(_determinants(maps), count),
+            thresholds(areas(maps), count),
             np.zeros(len(maps), np.uint8),
         )
         return _fills(table) >= LEAST_FILL
 
     definition = {"family": stream.split("/")[0], "stream": stream, "seed": seed, "least_fill": LEAST_FILL}
     maps, count = candidates(seed, stream, find(definition, accepted, classes), PARTS)
-    return Systems(maps, _determinants(maps), count)
+    return Systems(maps, areas(maps), count)
 
 
 @lru_cache(maxsize=65536)

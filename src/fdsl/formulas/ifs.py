@@ -69,12 +69,7 @@ class MapFamily(Family):
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return the maps' coefficients and probabilities, as a category file has them."""
         self._identity(seed, [k], 0)
-        maps, probability, count = self.systems(seed)
-        own = slice(int(count[k]))
-        return {
-            "maps": maps[k, own].tolist(),
-            "probability": (probability[k, own] / probability[k].sum()).tolist(),
-        }
+        return plain(self.systems(seed), k)
 
     def systems(self, seed: int) -> Systems:
         """Return all categories' systems."""
@@ -85,6 +80,22 @@ class MapFamily(Family):
     @abstractmethod
     def _searched(self, seed: int) -> Systems:
         """Return the systems that the publication's rule accepts."""
+
+
+def plain(systems: Systems, k: int) -> dict[str, Any]:
+    """Return system `k` as a category file has it: the maps' coefficients and their probabilities."""
+    maps, probability, sizes = systems
+    own = slice(int(sizes[k]))
+    return {
+        "maps": maps[k, own].tolist(),
+        "probability": (probability[k, own] / probability[k].sum()).tolist(),
+    }
+
+
+def areas(maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what area each map of the plane makes of a unit square, |a d - b c|, float64 [...] of maps [..., 6]."""
+    a, b, c, d = (maps[..., part] for part in range(4))
+    return np.abs(a * d - b * c)
 
 
 def candidates(
