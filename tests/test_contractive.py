@@ -116,7 +116,7 @@ def test_coordinates_around_a_fixed_point_move_the_system_alone(systems):
     assert (np.abs(here - there).max(axis=(1, 2)) < 1e-9 * size).all()
 
 
-@pytest.mark.parametrize("name", ["Contractive"])
+@pytest.mark.parametrize("name", ["Contractive", "OnePFrac"])
 def test_orbits_start_at_a_point_of_the_attractor(name):
     maps = fdsl.family(name, classes=50).table(SEED, np.arange(50), np.zeros(50, int)).maps
     assert (np.abs(maps[:, 0, 4:]).max(axis=1) < 1e-6 * np.abs(maps[..., 4:]).max(axis=(1, 2))).all()

@@ -30,6 +30,7 @@ GOLDEN = {
     "MVFractalDB": "5bd4002463f59c45",
     "OFDB2D": "5bcd8713a8e4068b",
     "OFDB3D": "1f0ec5f886546ed9",
+    "OnePFrac": "eba7e566ef29c3a5",
     "RCDB": "ebbf26834a4b8e0d",
     "VisualAtom": "7dbb14b6dd5156fb",
 }

@@ -25,6 +25,7 @@ PUBLIC_NAMES = [
     "MVFractalDB",
     "OFDB2D",
     "OFDB3D",
+    "OnePFrac",
     "RCDB",
     "Renderer",
     "VisualAtom",

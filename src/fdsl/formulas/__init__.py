@@ -15,11 +15,12 @@ from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
 from fdsl.formulas.ifs import MapFamily
 from fdsl.formulas.ofdb import OFDB2D, OFDB3D
+from fdsl.formulas.one_p_frac import OnePFrac
 from fdsl.formulas.rcdb import RCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
-    "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB",
+    "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "OnePFrac",
     "VisualAtom", "families", "family",
 ]  # fmt: skip
 
