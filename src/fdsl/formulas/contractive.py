@@ -183,7 +183,7 @@ def around_fixed_point(maps: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Orbits start at the origin, which then is a point of the attractor (where the released program starts, too). From
     elsewhere some would still be on their way when the burn-in ends: by a pixel in 12% of `Contractive`'s systems, and
-    by half the width of the image in 1p-frac. The drawing, fitted to its canvas, is the same elsewhere.
+    by up to half the image in 1p-frac. The drawing, fitted to its canvas, is the same elsewhere.
     """
     a, b, c, d, e, f = np.moveaxis(maps[:, 0], -1, 0)
     determinant = (1 - a) * (1 - d) - b * c
