@@ -14,6 +14,7 @@ import fdsl
 # A name that leaves this list breaks somebody's program: say so in CHANGELOG.md.
 PUBLIC_NAMES = [
     "Augmentation",
+    "Contractive",
     "DataError",
     "ExFractalDB",
     "FdslError",
@@ -22,6 +23,9 @@ PUBLIC_NAMES = [
     "InputError",
     "Loader",
     "MVFractalDB",
+    "OFDB2D",
+    "OFDB3D",
+    "OnePFrac",
     "RCDB",
     "Renderer",
     "VisualAtom",

@@ -12,8 +12,7 @@ import pytest
 import fdsl
 from fdsl.cli import main
 from fdsl.errors import InputError
-from fdsl.formulas import fractaldb
-from fdsl.formulas.ifs import candidates, shares
+from fdsl.formulas.ifs import areas, candidates, shares
 from fdsl.formulas.map_files import MapFiles
 from fdsl.formulas.published import PublishedFamily, file_names
 from fdsl.geometry.maps import thresholds
@@ -184,7 +183,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(argv, message, tmp_path, c
 
 
 def test_searched_probabilities_choose_the_maps_they_always_chose():
-    weights = fractaldb._determinants(fdsl.FractalDB(classes=CLASSES).systems(SEED).maps)
+    weights = areas(fdsl.FractalDB(classes=CLASSES).systems(SEED).maps)
     systems = fdsl.FractalDB(classes=CLASSES).systems(SEED)
     assert (thresholds(weights, systems.sizes) == thresholds(systems.probability, systems.sizes)).all()
     assert np.abs(systems.probability.sum(axis=1) - 1).max() < 1e-15

@@ -15,14 +15,29 @@ if TYPE_CHECKING:
     from fdsl.data.dataset import FormulaDataset
     from fdsl.data.loader import Loader
     from fdsl.evaluate.sheet import contact_sheet
-    from fdsl.formulas import RCDB, ExFractalDB, FractalDB, MVFractalDB, VisualAtom, families, family
+    from fdsl.formulas import (
+        OFDB2D,
+        OFDB3D,
+        RCDB,
+        Contractive,
+        ExFractalDB,
+        FractalDB,
+        MVFractalDB,
+        OnePFrac,
+        VisualAtom,
+        families,
+        family,
+    )
     from fdsl.render import Renderer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "OFDB2D",
+    "OFDB3D",
     "RCDB",
     "Augmentation",
+    "Contractive",
     "DataError",
     "ExFractalDB",
     "FdslError",
@@ -31,6 +46,7 @@ __all__ = [
     "InputError",
     "Loader",
     "MVFractalDB",
+    "OnePFrac",
     "Renderer",
     "VisualAtom",
     "__version__",
@@ -41,12 +57,16 @@ __all__ = [
 
 _LAZY = {
     "Augmentation": "fdsl.data.augment",
+    "Contractive": "fdsl.formulas",
+    "OFDB2D": "fdsl.formulas",
+    "OFDB3D": "fdsl.formulas",
     "RCDB": "fdsl.formulas",
     "ExFractalDB": "fdsl.formulas",
     "FormulaDataset": "fdsl.data.dataset",
     "FractalDB": "fdsl.formulas",
     "Loader": "fdsl.data.loader",
     "MVFractalDB": "fdsl.formulas",
+    "OnePFrac": "fdsl.formulas",
     "Renderer": "fdsl.render",
     "VisualAtom": "fdsl.formulas",
     "contact_sheet": "fdsl.evaluate.sheet",

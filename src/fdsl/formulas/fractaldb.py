@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import check_choice, check_float, check_int
-from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, candidates, shares, weigh
+from fdsl.formulas.ifs import SEARCH, MapFamily, Systems, areas, candidates, shares, weigh
 from fdsl.formulas.search import find
 from fdsl.geometry import affine2d
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.maps import thresholds
+from fdsl.geometry.table import MAX_POINTS
 from fdsl.random import stream_word
 
 CANVAS, PADDING = 512, 6
@@ -57,7 +58,7 @@ class FractalDB(MapFamily):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("variant", self.variant, VARIANTS)
-        check_int("points", self.points, 1, 4_000_000)  # a mark has 23 bits for the number
+        check_int("points", self.points, 1, MAX_POINTS)
         check_float("least_fill", self.least_fill, 0.0, 1.0)
 
     @property
@@ -98,11 +99,6 @@ class FractalDB(MapFamily):
         return np.array([kept[d % len(kept)] for kept, d in zip(usable, drawing, strict=True)], np.int64)
 
 
-def _determinants(maps: NDArray[np.float64]) -> NDArray[np.float64]:
-    a, b, c, d = (maps[..., part] for part in range(4))
-    return np.abs(a * d - b * c)
-
-
 def _fills(table: AffineMaps2D) -> NDArray[np.float64]:
     """Return the share of the canvas that each image's points hit, float64 [N]."""
     orbits = affine2d.new_orbits(table.points)
@@ -130,14 +126,14 @@ def _searched(stream: str, seed: int, classes: int) -> Systems:
         table = AffineMaps2D(
             address,
             maps.astype(np.float32),
-            thresholds(_determinants(maps), count),
+            thresholds(areas(maps), count),
             np.zeros(len(maps), np.uint8),
         )
         return _fills(table) >= LEAST_FILL
 
     definition = {"family": stream.split("/")[0], "stream": stream, "seed": seed, "least_fill": LEAST_FILL}
     maps, count = candidates(seed, stream, find(definition, accepted, classes), PARTS)
-    return Systems(maps, shares(_determinants(maps)), count)
+    return Systems(maps, shares(areas(maps)), count)
 
 
 @lru_cache(maxsize=65536)

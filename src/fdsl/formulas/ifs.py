@@ -60,9 +60,7 @@ class MapFamily(PublishedFamily):
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return the maps' coefficients and probabilities, as a category file has them."""
         self._identity(seed, [k], 0)
-        maps, probability, count = self.systems(seed)
-        own = slice(int(count[k]))
-        return {"maps": maps[k, own].tolist(), "probability": probability[k, own].tolist()}
+        return plain(self.systems(seed), k)
 
     @classmethod
     def _read(cls, folder: Path) -> MapFiles:
@@ -82,6 +80,19 @@ class MapFamily(PublishedFamily):
     @abstractmethod
     def _searched(self, seed: int) -> Systems:
         """Return the systems that the publication's rule accepts."""
+
+
+def plain(systems: Systems, k: int) -> dict[str, Any]:
+    """Return system `k` as a category file has it: the maps' coefficients and their probabilities."""
+    maps, probability, sizes = systems
+    own = slice(int(sizes[k]))
+    return {"maps": maps[k, own].tolist(), "probability": probability[k, own].tolist()}
+
+
+def areas(maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what area each map of the plane makes of a unit square, |a d - b c|, float64 [...] of maps [..., 6]."""
+    a, b, c, d = (maps[..., part] for part in range(4))
+    return np.abs(a * d - b * c)
 
 
 def candidates(

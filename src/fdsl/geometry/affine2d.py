@@ -10,7 +10,7 @@ from numba import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.compiled import inlined, inner, kernel
-from fdsl.errors import InputError, check_choice, check_int
+from fdsl.errors import InputError, check_choice, check_float, check_int
 from fdsl.geometry.lockstep import LANES, advance_lanes
 from fdsl.geometry.maps import (
     BURN_IN,
@@ -47,6 +47,7 @@ class AffineMaps2D:
         colour: the hue changes from point to point of an orbit, 128 in turn, instead of gray.
         canvas: side of the native canvas, pixels.
         padding: of the fitted attractor, canvas pixels.
+        patterns: uint32 [N, 4], the address that patches are drawn under instead: other patches on the same points.
     """
 
     address: NDArray[np.uint32]
@@ -58,7 +59,8 @@ class AffineMaps2D:
     value: int = 127
     colour: bool = False
     canvas: int = 512
-    padding: int = 6
+    padding: float = 6
+    patterns: NDArray[np.uint32] | None = None
 
     background = 0
 
@@ -79,7 +81,9 @@ class AffineMaps2D:
                 "ink must be 'point' or 'paste' in colour, got 'or': merged patches have no last point"
             )
         check_grays(self.canvas, value=self.value)
-        check_int("padding", self.padding, 0, self.canvas // 2 - 1)
+        check_float("padding", self.padding, 0, self.canvas / 2 - 1)
+        if self.patterns is not None:
+            check_array("patterns", self.patterns, np.uint32, (count, 4))
 
     def __len__(self) -> int:
         return len(self.maps)

@@ -21,10 +21,10 @@ def probe_rcdb100(out: Path, seed: int = 0) -> PretrainConfig:
     """Small transformer, 32 pixels, 100 RCDB categories, area-averaged: the smallest run known to transfer.
 
     Source: this project; what `fdsl demo` runs.
-    Cost: 450,000 images; 6 minutes on 2 cores of an Intel Xeon with AMX, drawing included.
-    Measured (RESULTS.md): 31.8% of held-out drawings; +17.9 points on scikit-learn's digits with 10 labels a class.
-    With `samples=1_000_000` and `instances=None`, 14 minutes: 45.5%; +11.1 points on CIFAR-10 with 1,000 labels, +12.7
-    with 5,000, each side at its best of three learning rates.
+    Cost: 450,000 images; 6 to 8 minutes on 2 cores, drawing included.
+    Measured (RESULTS.md): 24.6% of held-out drawings; +19.8 points on scikit-learn's digits with 10 labels a class.
+    With `samples=1_000_000`, `instances=None` and crops by an earlier rule, 14 minutes: 45.5%; +11.1 points on CIFAR-10
+    with 1,000 labels, +12.7 with 5,000, each side at its best of three learning rates.
     """
     return PretrainConfig(
         out=out,

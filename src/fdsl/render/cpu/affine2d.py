@@ -94,7 +94,7 @@ def _work(points: int, ink: int, side: int) -> Work:
 
 
 @inner
-def _mark(address, work, last, points, ink, side, canvas, value):  # type: ignore[no-untyped-def]
+def _mark(patterns, work, last, points, ink, side, canvas, value):  # type: ignore[no-untyped-def]
     """Leave the ink of every drawn point."""
     x_SR, y_SR = work.orbits.x_SR, work.orbits.y_SR
     left = min(points, (last - BURN_IN - 1) * ORBITS)
@@ -103,7 +103,7 @@ def _mark(address, work, last, points, ink, side, canvas, value):  # type: ignor
         s = BURN_IN + 1 + step
         find_cells(x_SR[s], y_SR[s], work.place_23, side, 0 if ink == POINT else 1, work.cell_R)
         if ink >= COVER and step % GROUP == 0:
-            draw_halves(address, PATCH_PATTERN, step // GROUP, work.random.words_4R)
+            draw_halves(patterns, PATCH_PATTERN, step // GROUP, work.random.words_4R)
             find_patches(work.random.halves, work.patch_4R.reshape(-1))
         patch_R, odd = work.patch_4R[(step % GROUP) >> 1], uint64(step & 1)
         if ink == POINT:
@@ -142,12 +142,12 @@ def _to_colour(work, ink, side, canvas, colour_C, tone):  # type: ignore[no-unty
 
 
 @inner
-def _draw_image(address, work, points, ink, value, colours, finish, row, bounds):  # type: ignore[no-untyped-def]
+def _draw_image(patterns, work, points, ink, value, colours, finish, row, bounds):  # type: ignore[no-untyped-def]
     begin_image(finish, row)
     side, canvas, tone = finish.side, finish.canvas, finish.ink_tone
     work.marks[:] = 0
     work.merged[:] = 0
-    _mark(address, work, bounds[0], points, ink, side, canvas, tone[value])
+    _mark(patterns, work, bounds[0], points, ink, side, canvas, tone[value])
     if len(colours) == 0:
         if ink != POINT:
             _to_gray(work, ink, side, canvas, tone[value], tone[0])
@@ -160,13 +160,14 @@ def _draw_image(address, work, points, ink, value, colours, finish, row, bounds)
 
 @kernel
 def _draw_rows(
-    begin, end, address, maps, begins, flips, points, ink, value, colours, canvas, padding, places, work, finish
+    begin, end, address, patterns, maps, begins, flips, points, ink, value, colours, canvas, padding, places, work,
+    finish,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for row in range(begin, end):
         geometry.trace(address[row], maps[row], begins[row], work.orbits)
         bounds = geometry.bounds(work.orbits)
         _set_placement(bounds, canvas, padding, flips[row], places[row], work.place_23)
-        _draw_image(address[row], work, points, ink, value, colours, finish, row, bounds)
+        _draw_image(patterns[row], work, points, ink, value, colours, finish, row, bounds)
 
 
 def drawer(table: AffineMaps2D, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
@@ -174,13 +175,14 @@ def drawer(table: AffineMaps2D, frame: Frame, images: NDArray[np.uint8]):  # typ
     colours = np.ascontiguousarray(palette().T) if table.colour else np.empty((0, 0), np.uint8)
     ink = {"point": NUMBER if table.colour else POINT, "paste": COVER, "or": MERGE}[table.ink]
     places = np.ascontiguousarray(frame.places)
+    patterns = table.address if table.patterns is None else table.patterns
 
     work = per_thread(lambda: _work(table.points, ink, frame.drawn))
     finish = per_thread(lambda: finishing(frame, images, table.background))
 
     def draw(begin: int, end: int) -> None:
         _draw_rows(
-            begin, end, table.address, table.maps, table.begins, table.flips, table.points, ink,
+            begin, end, table.address, patterns, table.maps, table.begins, table.flips, table.points, ink,
             np.uint8(table.value), colours, table.canvas, float(table.padding), places,
             work(), finish(),
         )  # fmt: skip
