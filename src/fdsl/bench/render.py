@@ -92,9 +92,8 @@ def run_bench(config: BenchRenderConfig, announce: Callable[[str], None] = lambd
     notes = (
         f"Medians of {config.repetitions} turns of {config.seconds:g} s and more, parameters included.",
         "factor: how many times as fast fdsl is, on one thread at the same size.",
-        "python: NumPy, Pillow, an image and a point at a time; fdsl traces radial strokes.",
-        "stored: timm's training loader (RandAugment, erasing) on PNGs of the native size,",
-        "in the page cache.",
+        "python: NumPy, Pillow, an image and a point at a time; fdsl traces the strokes.",
+        "stored: timm's training loader (RandAugment, erasing) on PNGs of native size.",
     )
     return Report(config, HEADINGS, lines, notes)
 

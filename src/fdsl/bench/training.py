@@ -48,7 +48,7 @@ class BenchTrainingConfig(BenchConfig):
     """Name of the timm model; the default is ViT-T."""
     batch_size: int | None = None
     """Samples in a step; None is 16 on a CPU, 256 on a GPU, and 2 with `quick`."""
-    steps: int = 3
+    steps: int = 2
     """Updates in a window, at the end of which the device is waited for."""
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class Training:
     """One line of the benchmark.
 
     Attributes:
-        case: what is drawn; None for the step by itself.
+        case: what is drawn, or was drawn once for CACHED.
         what: CACHED, DRAWN or DRAWING.
         batch_size: samples in a step.
         rate: samples/s; for DRAWING, samples a second of CPU time.
@@ -75,7 +75,7 @@ class Training:
         waited: share of the time in which the step waited for its batch.
     """
 
-    case: Case | None
+    case: Case
     what: str
     batch_size: int
     rate: Rate
@@ -87,7 +87,7 @@ class Training:
     @property
     def title(self) -> str:
         """What is drawn."""
-        return "" if self.case is None else self.case.title
+        return self.case.title
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return one row."""
@@ -96,14 +96,13 @@ class Training:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, the rate's among them."""
-        facts = {} if self.case is None else self.case.facts
         fields = {
             "what": self.what,
             "batch_size": self.batch_size,
             "stall": self.stall,
             "waited": self.waited,
         }
-        return facts | known(fields) | rate_json(self.rate)
+        return self.case.facts | known(fields) | rate_json(self.rate)
 
 
 class Trainer:
@@ -162,6 +161,8 @@ def run_bench(config: BenchTrainingConfig, announce: Callable[[str], None] = lam
         announce("setting up")
         trainer = Trainer(config)
         lines = list(_bench_cases(config, trainer, announce))
+        titles = [case.title for case in cases(config)]
+        lines.sort(key=lambda line: titles.index(line.title))
         notes = (
             f"{config.model}, batches of {trainer.batch_size}, on {describe(trainer.fabric)}.",
             f"Medians of {config.repetitions} turns of {config.steps} updates: forward, backward and AdamW.",
@@ -176,23 +177,20 @@ def _bench_cases(
     config: BenchTrainingConfig, trainer: Trainer, announce: Callable[[str], None]
 ) -> Iterator[Training]:
     device, batch = trainer.fabric.device, trainer.batch_size
-    drawn, fed, drawing, meters = cases(config), [], [], []
+    drawn, drawing = cases(config), []
     for case in drawn:
-        announce(f"the first images of {case.title}")
+        announce(f"{config.model} fed with {case.title}")
         threads = drawing_threads(device, None)
         loader = open_loader(case.drawn, batch, config.seed, threads=threads, device=str(device))
-        fed.append(trainer.fed(loader, meter := Meter(batch)))
+        cached, meter = trainer.cached(loader), Meter(batch)
+        # two at a time: a turn of a step that is a minute away saw another machine
+        step, fed = measure([cached, trainer.fed(loader, meter)], config.repetitions, config.seconds)
+        yield Training(case, CACHED, batch, step)
+        yield Training(case, DRAWN, batch, fed, 1 - ratio(fed, step), meter.waited / meter.seconds)
         drawing.append(_drawing(open_loader(case.drawn, batch, config.seed, threads=1)))
-        meters.append(meter)
-    cached = trainer.cached(loader)
-    names = ", ".join(case.title for case in drawn)
-    announce(f"{config.model} fed with {names}")
-    step, *rates = measure([cached, *fed], config.repetitions, config.seconds)
-    announce(f"CPU time of {config.model}, {names}")
+    announce("CPU time")
     work, *works = measure([cached, *drawing], config.repetitions, config.seconds, cpu_time=True)
-    yield Training(None, CACHED, batch, step)
-    for case, meter, rate, own in zip(drawn, meters, rates, works, strict=True):
-        yield Training(case, DRAWN, batch, rate, 1 - ratio(rate, step), meter.waited / meter.seconds)
+    for case, own in zip(drawn, works, strict=True):
         shared = work.median / (work.median + own.median) if device.type == "cpu" else None
         yield Training(case, DRAWING, batch, own, shared)
 
