@@ -153,6 +153,26 @@ def test_one_core_is_one_for_threads_that_are_there_and_that_come():
     assert os.sched_getaffinity(0) == before
 
 
+def test_each_thread_gets_its_own_cores_back(monkeypatch):
+    """A machine of four cores that threads 10 and 11 divide; 12 comes and takes after 10, 11 ends."""
+    cores = {10: {0, 1, 2}, 11: {3}}
+    monkeypatch.setattr(pinning, "_threads", lambda: list(cores))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: cores[thread or 10])
+
+    def keep(thread, mask):
+        if thread not in cores:
+            raise ProcessLookupError
+        cores[thread] = mask
+
+    monkeypatch.setattr(os, "sched_setaffinity", keep)
+    with one_core() as core:
+        assert core == 2
+        assert cores == {10: {2}, 11: {2}}
+        cores[12] = {2}
+        del cores[11]
+    assert cores == {10: {0, 1, 2}, 12: {0, 1, 2}}
+
+
 def test_one_core_comes_back_after_an_error():
     before = os.sched_getaffinity(0)
     with pytest.raises(KeyError), one_core():
