@@ -6,7 +6,7 @@ matters. |dx| = |dy| counts as vertical-major.
 
 The minor offset is a sum of 22-bit fixed-point slopes. A slope is above the true one by less than 2 units of 2^-22, and
 the offset never nearer to the next integer than 1 / 2n, so that its floor is exact while 4 n^2 < 2^22. Longer segments,
-which only zooming makes, are clipped and drawn in integers.
+which only zooms and canvases over 1,024 pixels have, are clipped and drawn in integers.
 
 Three of four segments are shorter than five pixels, and a loop of so few turns costs more in mispredicted exits than
 in pixels. Their places are found by vectors and written without a question: in a closed polygon pixel n of a segment is
