@@ -38,6 +38,10 @@ class Family(ABC):
     version: ClassVar[int] = 1
     native_size: ClassVar[int]
     background: ClassVar[int] = 0
+    target: ClassVar[str] = "class"
+    """What a dataset hands out beside an image when not told: "class", "mask" or "classes"."""
+    objects: ClassVar[int] = 1
+    """Objects an image holds at most."""
 
     def __post_init__(self) -> None:
         check_int("classes", self.classes, 2, MAX_CLASSES)
@@ -70,6 +74,18 @@ class Family(ABC):
         Raises:
             InputError: seed, a category or an instance is out of range.
         """
+
+    def contents(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> NDArray[np.int64]:
+        """Return the categories of the objects in each image, in drawing order, int64 [N, objects]; -1 is none."""
+        return self._identity(seed, categories, instances)[0][:, None].copy()
+
+    def mask_table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> Table:
+        """Return the table that draws object o of `contents` as o + 1 on 0, to be drawn crisp and without tones.
+
+        Raises:
+            InputError: there are no objects in the images, or an argument is out of range.
+        """
+        return self.table(seed, categories, instances).mask()
 
     def definition(self) -> dict[str, Any]:
         """Return everything that, with a seed, defines the family's pixels."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +87,10 @@ class AffineMaps2D:
 
     def __len__(self) -> int:
         return len(self.maps)
+
+    def mask(self) -> AffineMaps2D:
+        """Return the table that draws 1 where this one leaves ink, and 0 elsewhere."""
+        return replace(self, value=1, colour=False)
 
 
 class Orbits(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +72,10 @@ class AffineMaps3D:
 
     def __len__(self) -> int:
         return len(self.maps)
+
+    def mask(self) -> AffineMaps3D:
+        """Return the table that draws 1 where this one draws a point, and 0 elsewhere."""
+        return replace(self, value=1)
 
 
 class Orbits(NamedTuple):

@@ -28,6 +28,16 @@ class Table(Protocol):
 
     def __len__(self) -> int: ...
 
+    def mask(self) -> Table:
+        """Return the table that draws each object in its number, from 1 on, where this one draws it in its grays.
+
+        The background is 0. Draw it crisp and without tones: numbers do not mix.
+
+        Raises:
+            InputError: there are no objects in these images.
+        """
+        ...
+
 
 def check_array(field: str, value: object, dtype: type, shape: tuple[int | str, ...]) -> None:
     """Raise InputError unless `value` is an array of this dtype and shape; a letter stands for any length."""

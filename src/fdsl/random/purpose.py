@@ -19,6 +19,15 @@ class Purpose(IntEnum):
     PATCH_PATTERN = 6
     VIEWPOINT = 7
     CANDIDATE = 8
+    CONTENT = 9
+    PLACE = 10
+    COLOUR = 11
+    BACKGROUND = 12
+    BLUR = 13
+    CURVE = 14
+    FIELD = 15
+    TEXTURE = 16
+    ALTERATION = 17
     AUGMENT_VIEW = 20
     EPOCH_ORDER = 21
     STEP = 22
