@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, stats
 from scipy.spatial.transform import Rotation
 
 import fdsl
 from fdsl.errors import InputError
 from fdsl.formulas import search
 from fdsl.formulas.ofdb import turned_camera
+from fdsl.geometry.affine3d import ORBITS
+from fdsl.random import Purpose, philox4x32
+from fdsl.render.clouds import cameras, clouds, depths
 
 CLASSES, SEED = 4, 3
 
@@ -116,9 +119,77 @@ def test_the_first_axis_changes_fastest():
     assert np.allclose(roll, np.repeat([30, 120, 150, 60], 4), atol=3.2)
 
 
+TEXTURED = fdsl.OFDB3D(classes=CLASSES, variant="random_texture")
+
+
+def test_textures_light_the_pixels_of_plain_points():
+    k, i = np.repeat(np.arange(CLASSES), 3), np.tile([0, 5, 17], CLASSES)
+    plain, textured = fdsl.OFDB3D(classes=CLASSES).table(SEED, k, i), TEXTURED.table(SEED, k, i)
+    for lines in ("crisp", "native"):
+        renderer = fdsl.Renderer(224, lines)
+        assert ((renderer(plain) > 0) == (renderer(textured) > 0)).all()
+    assert (fdsl.Renderer(224)(plain.mask()) == fdsl.Renderer(224)(textured.mask())).all()
+    assert (clouds(plain) == clouds(textured)).all()
+
+
+def test_instances_beyond_the_views_redraw_the_texture_on_the_same_points():
+    images = fdsl.Renderer(224, "crisp")(TEXTURED.table(SEED, [1] * 4, [3, 15, 15, 987]))
+    lit = images[0] > 0
+    assert ((images > 0) == lit).all()
+    assert (images[1] == images[2]).all()
+    for a, b in ((0, 1), (0, 3), (1, 3)):
+        assert (images[a] == images[b])[lit].mean() < 0.02
+
+
+def test_a_pixel_shows_the_gray_of_its_nearest_point():
+    """Grays drawn again on the host, points placed in float64."""
+    table = TEXTURED.table(SEED, [2], [7])
+    point = np.arange(table.points)
+    step, lane = np.divmod(point, ORBITS)
+    seed, stream, category, instance = (int(v) for v in table.textures[0])
+    counter = np.broadcast_arrays(category, instance, int(Purpose.TEXTURE), step // 8 * ORBITS + lane)
+    word = philox4x32(np.stack(counter, axis=1), (seed, stream))[point, step % 8 // 2]
+    gray = 1 + (255 * ((word >> (16 * (step % 2)).astype(np.uint32)) & 0xFFFF) >> 16)
+
+    ahead = np.concatenate([clouds(table)[0].astype(float), np.ones((table.points, 1))], axis=1)
+    place = ahead @ cameras(table, 224)[0].T
+    x, y = np.floor(place[:, :2] / place[:, 2:]).astype(int).T
+    image, depth = fdsl.Renderer(224, "crisp")(table)[0], depths(table, 224)[0]
+    nearest = np.abs(place[:, 2] - depth[y, x]) < 1e-6
+    assert nearest.sum() > 0.95 * (image > 0).sum()
+    # but for two points at one depth, and one across the edge of a pixel
+    assert (image[y, x] == gray)[nearest].mean() > 0.999
+
+
+def test_grays_of_a_texture_are_uniform_without_black():
+    k = np.arange(CLASSES)
+    images = fdsl.Renderer(1024, "crisp")(TEXTURED.table(SEED, k, 40 + k))
+    count = np.bincount(images[images > 0], minlength=256)
+    assert count[0] == 0
+    assert stats.chisquare(count[1:]).pvalue > 1e-3
+
+
+def test_tones_act_on_textures():
+    table = TEXTURED.table(SEED, [0, 1], [0, 1])
+    tone = np.arange(256, dtype=np.uint8)[::-1].copy()
+    renderer = fdsl.Renderer(224, "crisp")
+    assert (renderer(table, tone=tone) == 255 - renderer(table)).all()
+
+
+def test_plain_is_the_published_and_named_as_before():
+    plain = fdsl.OFDB3D(classes=CLASSES)
+    assert plain == fdsl.OFDB3D(classes=CLASSES, variant="plain")
+    assert "variant" not in plain.definition()
+    assert TEXTURED.definition()["variant"] == "random_texture"
+    assert plain.table(SEED, [0], [0]).textures is None
+    with pytest.raises(InputError, match=r"textures must be uint32 \[1, 4\]"):
+        replace(TEXTURED.table(SEED, [0], [0]), textures=np.zeros((2, 4), np.uint32))
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({"variant": "textured"}, "variant must be one of plain, random_texture, got 'textured'"),
         ({"views": 0}, "views must be in 1..360, got 0"),
         ({"axes": 4}, "axes must be in 1..3, got 4"),
         ({"points": 0}, "points must be in"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,13 +74,19 @@ class OFDB2D(MapFamily):
 class OFDB3D(MapFamily):
     """ExFractalDB's categories with one cloud of points each, the maps unscaled, seen from fixed viewpoints.
 
-    White points on black, native canvas 224. Instance i shows view i mod `views` ** `axes`. As in the released program,
+    Points on black, native canvas 224. Instance i shows view i mod `views` ** `axes`. As in the released program,
     view v turns the camera about the vertical axis by v * 360 / `views` + 30 degrees, with a jitter of at most 3.15
     degrees that belongs to category and view; with the default of one axis and 12 views those are MV-FractalDB's
     viewpoints, counted from another side. Further axes turn it on about its own depth axis, then its own vertical axis,
     by as many steps each, the first axis changing fastest.
 
+    A texture varies the surface and leaves the shape: each instance redraws it on the same points, those beyond the
+    views on the same pixels, too. The publication names random texture as its augmentation of clouds, and its released
+    programs do not have it: a gray a point is our reading.
+
     Attributes:
+        variant: "plain", white points as released; "random_texture", each point in a gray of its own, I{1..255}, of
+            those in a pixel the nearest on top.
         views: steps of a turn; 12 is the published dataset, with which it reports its best results.
         axes: axes the camera turns about, 1 to 3 (the released programs for "1 view", "2 view" and "3 view").
         least_variance: of a category's normalised cloud along each axis, as ExFractalDB's.
@@ -88,6 +94,7 @@ class OFDB3D(MapFamily):
         files: published categories instead of searched ones, as ExFractalDB's: see `from_csv`.
     """
 
+    variant: str = "plain"
     views: int = 12
     axes: int = 1
     least_variance: float = 0.05
@@ -95,11 +102,13 @@ class OFDB3D(MapFamily):
 
     name: ClassVar[str] = "OFDB3D"
     source: ClassVar[str] = "Nakamura et al., ICCV 2023, https://arxiv.org/abs/2307.14710"
+    variants: ClassVar[tuple[str, ...]] = ("plain", "random_texture")
     native_size: ClassVar[int] = exfractaldb.CANVAS
     parts: ClassVar[int] = exfractaldb.PARTS
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_choice("variant", self.variant, self.variants)
         check_int("views", self.views, 1, MOST_VIEWS)
         check_int("axes", self.axes, 1, MOST_AXES)
         _ = self.drawings  # which checks the other fields
@@ -115,6 +124,12 @@ class OFDB3D(MapFamily):
     def stream(self) -> str:
         return self.drawings.stream
 
+    def definition(self) -> dict[str, Any]:
+        values = super().definition()
+        if self.variant == "plain":  # as before there were textures: digests that runs have kept still hold
+            del values["variant"]
+        return values
+
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> AffineMaps3D:
         k, i = self._identity(seed, categories, instances)
         view = i % self.views**self.axes
@@ -123,7 +138,9 @@ class OFDB3D(MapFamily):
             words(seed, self.stream, k, view, Purpose.VIEWPOINT, self.axes), -JITTER_DEGREES, JITTER_DEGREES
         )
         angles = np.radians(step * (360 / self.views) + FIRST_DEGREES + jitter)
-        return replace(self.drawings.table(seed, k, np.zeros_like(i)), rotation=turned_camera(angles))
+        textures = self._address(seed, k, i) if self.variant == "random_texture" else None
+        cloud = self.drawings.table(seed, k, np.zeros_like(i))
+        return replace(cloud, rotation=turned_camera(angles), textures=textures)
 
     def _searched(self, seed: int) -> Systems:
         return self.drawings.systems(seed)

@@ -48,6 +48,8 @@ class AffineMaps3D:
         points: points a cloud.
         value: gray of a point.
         canvas: side of the native canvas, pixels.
+        textures: uint32 [N, 4], the address under which each point of an image draws a gray of its own, I{1..255},
+            instead of `value`; of the points in a pixel the nearest shows.
     """
 
     address: NDArray[np.uint32]
@@ -57,6 +59,7 @@ class AffineMaps3D:
     points: int = 10_000
     value: int = 255
     canvas: int = 224
+    textures: NDArray[np.uint32] | None = None
 
     background = 0
     channels = 1
@@ -69,13 +72,15 @@ class AffineMaps3D:
         check_array("rotation", self.rotation, np.float64, (count, 3, 3))
         check_int("points", self.points, 1, MAX_POINTS)
         check_grays(self.canvas, value=self.value)
+        if self.textures is not None:
+            check_array("textures", self.textures, np.uint32, (count, 4))
 
     def __len__(self) -> int:
         return len(self.maps)
 
     def mask(self) -> AffineMaps3D:
         """Return the table that draws 1 where this one draws a point, and 0 elsewhere."""
-        return replace(self, value=1)
+        return replace(self, value=1, textures=None)
 
 
 class Orbits(NamedTuple):
@@ -194,6 +199,15 @@ def normalisation(orbits, points, centre_3):  # type: ignore[no-untyped-def]
         centre_3[axis] = total / points
     reach = float64(greatest) - float64(least)
     return 2.0 / reach if reach > 0.0 else 0.0
+
+
+@kernel
+def normalise(orbits, points, scale, centre_3, cloud_P3):  # type: ignore[no-untyped-def]
+    """Write the drawn points in world coordinates, float32 [P, 3]."""
+    for axis in range(3):
+        values_P, centre = orbits.points_3P[axis], centre_3[axis]
+        for p in range(uint64(points)):
+            cloud_P3[p, axis] = float32((float64(values_P[uint64(FIRST) + p]) - centre) * scale)
 
 
 @kernel

@@ -112,24 +112,25 @@ class Renderer:
         else:
             frame = drawn_to_size(self.size, self.factor(table.canvas), table.canvas, views, tones)
         draw = _DRAWERS[type(table)](table, frame, images)
-        self._spread(draw if retouch is None else retouched(draw, retouch, images), len(table))
+        spread(draw if retouch is None else retouched(draw, retouch, images), len(table), self.threads)
         return images
 
-    def _spread(self, draw: Draw, rows: int) -> None:
-        """Call draw(begin, end) over all rows, from several threads when there is work for them."""
-        each = -(-rows // (TASKS_A_THREAD * self.threads))
-        begins = range(0, rows, each)
-        if self.threads == 1 or len(begins) < 2:
-            draw(0, rows)
-            return
-        tasks = [_pool(self.threads).submit(draw, begin, min(begin + each, rows)) for begin in begins]
-        try:
-            for task in tasks:
-                task.result()
-        finally:  # nobody writes into `out` any more once the caller has it back
-            for task in tasks:
-                task.cancel()
-            wait(tasks)
+
+def spread(draw: Draw, rows: int, threads: int) -> None:
+    """Call draw(begin, end) over all rows, from several threads when there is work for them."""
+    each = -(-rows // (TASKS_A_THREAD * threads))
+    begins = range(0, rows, each)
+    if threads == 1 or len(begins) < 2:
+        draw(0, rows)
+        return
+    tasks = [_pool(threads).submit(draw, begin, min(begin + each, rows)) for begin in begins]
+    try:
+        for task in tasks:
+            task.result()
+    finally:  # nobody writes into the result any more once the caller has it back
+        for task in tasks:
+            task.cancel()
+        wait(tasks)
 
 
 def check_out(out: object, shape: tuple[int, ...]) -> None:

@@ -14,6 +14,7 @@ from fdsl.compiled import inlined, inner
 
 PATCH_BITS = 9
 PATCHES = 511
+INK_BITS = 16
 
 
 @inner
@@ -44,6 +45,26 @@ def put_value(canvas, cell_R, count, value):  # type: ignore[no-untyped-def]
     """Light the pixels of the first `count` points."""
     for orbit in range(uint64(count)):
         canvas[uint32(cell_R[orbit])] = value
+
+
+@inner
+def put_nearest(nearest, cell_P, depth_P, count):  # type: ignore[no-untyped-def]
+    """Keep each pixel's least depth, float32."""
+    for p in range(uint64(count)):
+        cell, depth = uint32(cell_P[p]), depth_P[p]
+        nearest[cell] = depth if depth < nearest[cell] else nearest[cell]
+
+
+@inner
+def put_nearest_inks(keys, cell_P, depth_P, ink_P, count):  # type: ignore[no-untyped-def]
+    """Keep each pixel's least key, uint64: the bits of a positive depth, which rise with it, above the point's ink.
+
+    One minimum a point: with a branch, or depths and inks apart, a drawing took a third longer.
+    """
+    for p in range(uint64(count)):
+        cell = uint32(cell_P[p])
+        key = uint64(uint64(depth_P[p]) << uint64(INK_BITS)) | uint64(ink_P[p])
+        keys[cell] = key if key < keys[cell] else keys[cell]
 
 
 @inner
