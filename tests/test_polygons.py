@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
-from test_lines import our_polygon
 
 from fdsl.render.cpu.polygons import fill_polygon
+from test_lines import our_polygon
 
 INK = 9
 Points = list[tuple[int, int]]
@@ -59,7 +59,9 @@ def odd_to_the_right(side: int, points: Points) -> np.ndarray:
 
 corner = st.tuples(*2 * [st.integers(-40, 80)])
 far_corner = st.tuples(*2 * [st.integers(-(1 << 20), 1 << 20)])
-some_polygon = st.one_of(st.lists(corner, min_size=1, max_size=9), st.lists(far_corner, min_size=3, max_size=5))
+some_polygon = st.one_of(
+    st.lists(corner, min_size=1, max_size=9), st.lists(far_corner, min_size=3, max_size=5)
+)
 
 
 @given(st.lists(corner, min_size=3, max_size=3))

@@ -31,7 +31,12 @@ SPACE = fdsl.ExFractalDB(classes=3).table(0, [0, 1, 2], [0, 0, 0])
         (RADIAL, "objects", 255, r"objects must be in 1\.\.254, got 255"),
         (RADIAL, "inks", np.array([1, 2], np.uint8), r"inks must be uint8 \[3\], got uint8 \[2\]"),
         (RADIAL, "inks", [1, 2, 3], r"inks must be uint8 \[3\], got list"),
-        (RADIAL, "shape", "filled", "shape must be one of strokes, ring, fill, got 'filled'.*did you mean 'fill'"),
+        (
+            RADIAL,
+            "shape",
+            "filled",
+            "shape must be one of strokes, ring, fill, got 'filled'.*did you mean 'fill'",
+        ),
         (RADIAL, "gain", [1.0, 2.0, 3.0], r"gain must be float32 \[3\], got list"),
         (RADIAL, "background", 256, r"background must be in 0\.\.255, got 256"),
         (RADIAL, "canvas", 4096, r"canvas must be in 32\.\.1024, got 4096"),

@@ -55,7 +55,9 @@ def check_float(field: str, value: object, low: float, high: float = math.inf) -
 def check_range(
     field: str, value: object, low: float, high: float, whole: bool = False
 ) -> tuple[int, int] | tuple[float, float]:
-    """Return `value` as a tuple if it is a list or tuple of two numbers of [low, high], whole ones if `whole`, in order.
+    """Return `value` as a tuple if it is a list or tuple of two numbers in [low, high], the first no greater.
+
+    They are integers if `whole`.
 
     Raises:
         InputError: it is not, or a number is not finite or lies outside.
@@ -68,7 +70,9 @@ def check_range(
         for name, one in zip(names, value, strict=True)
     )
     if least > most:
-        raise InputError(f"{field} must not begin above its end, got {least} and {most}: nothing lies between")
+        raise InputError(
+            f"{field} must not begin above its end, got {least} and {most}: nothing lies between"
+        )
     return least, most
 
 

@@ -21,8 +21,8 @@ from fdsl.formulas.seg_rcdb import SegRCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
-    "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "OnePFrac", "SegRCDB",
-    "VisualAtom", "families", "family",
+    "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "OnePFrac",
+    "SegRCDB", "VisualAtom", "families", "family",
 ]  # fmt: skip
 
 

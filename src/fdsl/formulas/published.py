@@ -104,10 +104,8 @@ class PublishedFamily(Family):
             OSError: it cannot be written.
         """
         check_seed(seed)
-        if self.files is None:
-            names = file_names(self.classes, self.first_file)
-        else:
-            names = self.files.names[: self.classes]
+        own = file_names(self.classes, self.first_file) if self.files is None else self.files.names
+        names = own[: self.classes]
         with atomic_folder(folder) as temporary:
             for name, rows in zip(names, self._rows(seed), strict=True):
                 text = "".join(",".join(map(str, row)) + "\n" for row in rows)

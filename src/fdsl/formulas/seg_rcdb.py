@@ -23,6 +23,8 @@ MAX_STROKES = 50
 MAX_RADIUS = 50
 SHAPES = {"M1": "strokes", "M2": "ring", "M3": "fill"}
 """What a mask shows of a contour, by variant."""
+NUMBERS = ("number", "mask_gray")
+"""What files say besides the parameters: a category's own number, both of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ class SegRCDB(PublishedFamily):
         """Return the parameters of all categories."""
         if self.files is not None:
             read = self.files.columns.items()
-            return {name: values for name, values in read if name not in ("number", "mask_gray")}
+            return {name: each[: self.classes] for name, each in read if name not in NUMBERS}
         return _columns(self.stream, seed, self.classes)
 
     @classmethod
@@ -122,7 +124,7 @@ class SegRCDB(PublishedFamily):
 
     def _rows(self, seed: int) -> Iterator[list[tuple[str, object]]]:
         number = np.arange(1, self.classes + 1)
-        return SegRCDBFiles.rows({**self._columns(seed), "number": number, "mask_gray": number})
+        return SegRCDBFiles.rows({**self._columns(seed), **dict.fromkeys(NUMBERS, number)})
 
 
 @lru_cache(maxsize=8)

@@ -1,7 +1,8 @@
 """Radial strokes on the CPU.
 
 A stroke is four loops over its vertices that vectorise (noise words, movement, pixels, segments), then one over its
-segments that draws. Solid shapes are walked the same way, and draw their first and last polygon alone. Every loop that vectorises runs over whole VECTOR; vertices past the last repeat the first.
+segments that draws. Every loop that vectorises runs over whole VECTOR; vertices past the last repeat the first. Rings
+and fills walk the same way and draw the first and last polygon alone.
 """
 
 from __future__ import annotations
