@@ -87,6 +87,19 @@ class Family(ABC):
         """
         return self.table(seed, categories, instances).mask()
 
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """What `parameters` holds, P names; none where it raises."""
+        return ()
+
+    def parameters(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> NDArray[np.float32]:
+        """Return the numbers that each image is drawn from, float32 [N, P], on scales to regress them on.
+
+        Raises:
+            InputError: the images have no one set of parameters, or an argument is out of range.
+        """
+        raise InputError(f"family must be one whose images have one set of parameters each, got {self.name}")
+
     def definition(self) -> dict[str, Any]:
         """Return everything that, with a seed, defines the family's pixels."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -52,3 +53,12 @@ def contour_table(
         offset=(-column["noise"] - column["drift"]).astype(np.float32),
         **others,
     )
+
+
+def scaled(column: Columns, ranges: Mapping[str, tuple[float, float]]) -> NDArray[np.float32]:
+    """Return parameters on the scale of their ranges, float32 [R, P], in the order of `ranges`.
+
+    The ends of a range are 0 and 1; what lies outside, as files may, is below or above. A range of one value is 0.
+    """
+    parts = [(column[name] - low) / ((high - low) or 1) for name, (low, high) in ranges.items()]
+    return np.stack(parts, axis=1).astype(np.float32)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import check_choice, check_int
-from fdsl.formulas.base import Family
-from fdsl.formulas.ifs import MOST_MAPS, Systems, areas, plain, shares
+from fdsl.formulas.ifs import MOST_MAPS, DrawnByMaps, Systems, areas, plain, shares
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.maps import MAX_MAPS, thresholds
 from fdsl.geometry.table import MAX_POINTS
@@ -24,7 +23,7 @@ TRIES, SMALLEST, LARGEST = 4, 0.8, 1.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contractive(Family):
+class Contractive(DrawnByMaps):
     """Attractors of 2 to 4 contracting maps of the plane, drawn by the chaos game on black, native canvas 224.
 
     A map is U diag(s1, s2) V with random rotations and reflections U, V and a translation U(-1, 1); its singular values
@@ -51,6 +50,7 @@ class Contractive(Family):
     source: ClassVar[str] = "Anderson and Farrell, WACV 2022, https://arxiv.org/abs/2110.03091"
     variants: ClassVar[tuple[str, ...]] = tuple(INKS)
     native_size: ClassVar[int] = CANVAS
+    parts: ClassVar[int] = 6
 
     def __post_init__(self) -> None:
         super().__post_init__()

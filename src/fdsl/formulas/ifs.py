@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import InputError
-from fdsl.formulas.base import MAX_INSTANCE
-from fdsl.formulas.map_files import MapFiles, read_map_files
+from fdsl.formulas.base import MAX_INSTANCE, Family
+from fdsl.formulas.map_files import MapFiles, columns, read_map_files
 from fdsl.formulas.published import CategoryFiles, PublishedFamily
-from fdsl.geometry.maps import MAX_MAPS
+from fdsl.geometry.affine2d import AffineMaps2D
+from fdsl.geometry.affine3d import AffineMaps3D
+from fdsl.geometry.maps import MAX_MAPS, NEVER
 from fdsl.random import NO_INSTANCE, Purpose, integer, uniform, words
 
 MOST_MAPS = 7
@@ -35,7 +37,47 @@ class Systems(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapFamily(PublishedFamily):
+class DrawnByMaps(Family):
+    """A family whose images are drawn by one system of affine maps each."""
+
+    parts: ClassVar[int]
+
+    @abstractmethod
+    def table(
+        self, seed: int, categories: ArrayLike, instances: ArrayLike
+    ) -> AffineMaps2D | AffineMaps3D: ...
+
+    @property
+    def slots(self) -> int:
+        """Maps a system has at most."""
+        return MOST_MAPS
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Coefficients a0, b0 ... of one map after the other, then the maps' probabilities p0, p1 ..."""
+        letters, p = columns(self.parts)[:-1], columns(self.parts)[-1]
+        numbers = range(self.slots)
+        return tuple(f"{letter}{m}" for m in numbers for letter in letters) + tuple(
+            f"{p}{m}" for m in numbers
+        )
+
+    def parameters(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> NDArray[np.float32]:
+        """Return the system that draws each image, weighted or jittered as there, float32 [N, P]; unscaled.
+
+        Coefficients lie in about -1..1, but for the translations of `Contractive` and 1p-frac, which are relative to the
+        first map's fixed point; beyond the last map that is ever chosen they are 0. Probabilities are those of the
+        drawing, multiples of 2^-16. How an attractor is then flipped or seen is not among the parameters.
+        """
+        table = self.table(seed, categories, instances)
+        ends = np.pad(table.begins[:, 1:], ((0, 0), (0, 1)), constant_values=NEVER)
+        chances = ((ends - table.begins) / NEVER).astype(np.float32)
+        maps = np.where((table.begins < NEVER)[:, :, None], table.maps, np.float32(0))
+        coefficients = maps[:, : self.slots].reshape(len(table), self.slots * self.parts)
+        return np.concatenate([coefficients, chances[:, : self.slots]], axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapFamily(DrawnByMaps, PublishedFamily):
     """A family whose categories are systems of affine maps: searched for, or read from published files.
 
     A file has a row a map: its coefficients and its probability.
@@ -47,7 +89,6 @@ class MapFamily(PublishedFamily):
     files: MapFiles | None = field(default=None, repr=False)
 
     form: ClassVar[type[CategoryFiles]] = MapFiles
-    parts: ClassVar[int]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +97,11 @@ class MapFamily(PublishedFamily):
                 f"files must hold maps of {self.parts} coefficients, got {self.files.maps.shape[2]}: "
                 f"they come from another family than {self.name}"
             )
+
+    @property
+    def slots(self) -> int:
+        """Maps a system has at most: files may hold one more than is searched for."""
+        return MOST_MAPS if self.files is None else max(MOST_MAPS, int(self.files.count.max()))
 
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return the maps' coefficients and probabilities, as a category file has them."""

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import DataError, check_choice, check_float, check_int
-from fdsl.formulas.base import Family
 from fdsl.formulas.contractive import WORDS_A_MAP, around_fixed_point, contractions
-from fdsl.formulas.ifs import SEARCH, Systems, areas, plain, shares
+from fdsl.formulas.ifs import SEARCH, DrawnByMaps, Systems, areas, plain, shares
 from fdsl.formulas.search import find
 from fdsl.geometry import affine2d
 from fdsl.geometry.affine2d import AffineMaps2D
@@ -33,7 +32,7 @@ BASES = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnePFrac(Family):
+class OnePFrac(DrawnByMaps):
     """One system of 2 contractions of a given sigma-factor, a category for each perturbation of it, native canvas 512.
 
     A category has each of the six values of each map scaled by U(1 - delta, 1 + delta), with the unperturbed
@@ -60,6 +59,7 @@ class OnePFrac(Family):
     source: ClassVar[str] = "Nakamura et al., ECCV 2024"
     variants: ClassVar[tuple[str, ...]] = tuple(INKS)
     native_size: ClassVar[int] = CANVAS
+    parts: ClassVar[int] = PARTS
 
     def __post_init__(self) -> None:
         super().__post_init__()

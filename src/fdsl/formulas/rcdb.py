@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import InputError, check_choice, check_range
 from fdsl.formulas.contour_files import RCDBFiles
-from fdsl.formulas.contours import CANVAS, Columns, centres, contour_table, few_vertices
+from fdsl.formulas.contours import CANVAS, Columns, centres, contour_table, few_vertices, scaled
 from fdsl.formulas.published import CategoryFiles, PublishedFamily
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.random import NO_INSTANCE, Purpose, integer, uniform, words
@@ -87,6 +87,32 @@ class RCDB(PublishedFamily):
 
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> RadialStrokes:
         k, i = self._identity(seed, categories, instances)
+        column = self._images(seed, k, i)
+        centre = np.stack([column["centre_x"], column["centre_y"]], axis=1)
+        return contour_table(self._address(seed, k, i), column, centre, background=self.background)
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The parameters of an image by name, and between what numbers each is drawn."""
+        side = (CANVAS - SHIFT) / 2, (CANVAS + SHIFT) / 2
+        return {
+            "vertices": self.vertices, "strokes": self.strokes, "noise": self.noise, "drift": self.drift,
+            "radius": self.radius, "oval_x": self.ovals, "oval_y": self.ovals, "centre_x": side, "centre_y": side,
+        }  # fmt: skip
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        return tuple(self.ranges)
+
+    def parameters(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> NDArray[np.float32]:
+        """Return `ranges`'s parameters of each image, float32 [N, 9]: the ends of a range are 0 and 1.
+
+        Numbers from files may lie beyond.
+        """
+        return scaled(self._images(seed, *self._identity(seed, categories, instances)), self.ranges)
+
+    def _images(self, seed: int, k: NDArray[np.int64], i: NDArray[np.int64]) -> Columns:
+        """Return the parameters of images, a row each."""
         column = self._columns(seed, k)
         own = self._placement(words(seed, self.stream, k, i, Purpose.INSTANCE, 5))
         if self.variant == "paper":
@@ -94,9 +120,7 @@ class RCDB(PublishedFamily):
             first = np.zeros(len(i), bool)
         else:
             first = i == 0
-        column |= {name: np.where(first, column[name], values) for name, values in own.items()}
-        centre = np.stack([column["centre_x"], column["centre_y"]], axis=1)
-        return contour_table(self._address(seed, k, i), column, centre, background=self.background)
+        return column | {name: np.where(first, column[name], values) for name, values in own.items()}
 
     def _columns(self, seed: int, k: NDArray[np.int64]) -> Columns:
         """Return the parameters of categories `k`, a row each."""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import check_choice
 from fdsl.formulas.base import Family
-from fdsl.formulas.contours import CANVAS, Columns, centres, contour_table
+from fdsl.formulas.contours import CANVAS, Columns, centres, contour_table, scaled
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.random import NO_INSTANCE, Purpose, integer, uniform, words
 
@@ -53,26 +53,59 @@ class VisualAtom(Family):
         return contour_table(
             self._address(seed, k, i),
             column,
-            centres(words(seed, self.stream, k, i, Purpose.INSTANCE, 2), CANVAS),
+            self._centres(seed, k, i),
             gain=1.0,
             waves=np.stack([column["frequency_1"], column["frequency_2"]], axis=1).astype(np.int32),
             gray_levels=256,
             background=self.background,
         )
 
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The parameters of an image by name, and between what numbers each is drawn."""
+        least_noise, most_drift, least_radius = VARIANTS[self.variant]
+        return {
+            "vertices": (MIN_VERTICES, MAX_VERTICES),
+            "strokes": (1, MAX_STROKES),
+            "noise": (least_noise, least_noise + 4),
+            "drift": (0, most_drift),
+            "radius": (least_radius, least_radius + 50),
+            "oval_x": (1, 2),
+            "oval_y": (1, 2),
+            "frequency_1": (0, MAX_FREQUENCY),
+            "frequency_2": (0, MAX_FREQUENCY),
+            "centre_x": (0, CANVAS),
+            "centre_y": (0, CANVAS),
+        }
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        return tuple(self.ranges)
+
+    def parameters(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> NDArray[np.float32]:
+        """Return `ranges`'s parameters of each image, float32 [N, 11]: the ends of a range are 0 and 1."""
+        k, i = self._identity(seed, categories, instances)
+        centre_x, centre_y = self._centres(seed, k, i).T
+        return scaled({**self._categories(seed, k), "centre_x": centre_x, "centre_y": centre_y}, self.ranges)
+
+    def _centres(self, seed: int, k: NDArray[np.int64], i: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return where images have their centres, canvas units, [N, 2]."""
+        return centres(words(seed, self.stream, k, i, Purpose.INSTANCE, 2), CANVAS)
+
     def _categories(self, seed: int, k: NDArray[np.int64]) -> Columns:
         """Return the parameters of categories `k`, a row each."""
-        least_noise, most_drift, least_radius = VARIANTS[self.variant]
+        ranges = self.ranges
         word = words(seed, self.stream, k, np.array(NO_INSTANCE), Purpose.CATEGORY, 9)
         frequency_1, frequency_2 = _frequencies(word[:, 7:9])
+        least_radius, most_radius = map(int, ranges["radius"])
         return {
             "vertices": integer(word[:, 0], MIN_VERTICES, MAX_VERTICES),
             "strokes": integer(word[:, 1], 1, MAX_STROKES),
-            "noise": uniform(word[:, 2], least_noise, least_noise + 4),
-            "drift": uniform(word[:, 3], 0, most_drift),
-            "radius": integer(word[:, 4], least_radius, least_radius + 50),
-            "oval_x": uniform(word[:, 5], 1, 2),
-            "oval_y": uniform(word[:, 6], 1, 2),
+            "noise": uniform(word[:, 2], *ranges["noise"]),
+            "drift": uniform(word[:, 3], *ranges["drift"]),
+            "radius": integer(word[:, 4], least_radius, most_radius),
+            "oval_x": uniform(word[:, 5], *ranges["oval_x"]),
+            "oval_y": uniform(word[:, 6], *ranges["oval_y"]),
             "frequency_1": frequency_1,
             "frequency_2": frequency_2,
         }

@@ -55,14 +55,19 @@ class Rows(NamedTuple):
 
 def _rows(table: RadialStrokes, frame: Frame) -> Rows:
     (cos_T, sin_T), direction_begin = direction_table(table.vertices)
-    # the centre joins the placement, so that positions stay small and precise
-    places = np.repeat(frame.places, table.objects, axis=0)
-    places[:, :, 2] += np.einsum("nij,nj->ni", places[:, :, :2], table.centre.astype(np.float64))
     inks = np.full(len(table.vertices), -1) if table.inks is None else table.inks
     return Rows(
         table.address, table.vertices, table.strokes, table.start, table.gain, table.offset, table.frequencies,
-        inks.astype(np.int16), table.gray_levels, cos_T, sin_T, direction_begin, places.astype(np.float32),
+        inks.astype(np.int16), table.gray_levels, cos_T, sin_T, direction_begin, placements(table, frame),
     )  # fmt: skip
+
+
+def placements(table: RadialStrokes, frame: Frame) -> NDArray[np.float32]:
+    """Return the ways from about each contour's centre to pixels of the drawn canvas, float32 [R, 2, 3]."""
+    # the centre joins the placement, so that positions stay small and precise
+    places = np.repeat(frame.places, table.objects, axis=0)
+    places[:, :, 2] += np.einsum("nij,nj->ni", places[:, :, :2], table.centre.astype(np.float64))
+    return places.astype(np.float32)
 
 
 class Work(NamedTuple):
