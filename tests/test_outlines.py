@@ -73,6 +73,13 @@ def test_images_of_several_contours_have_a_row_a_contour():
     np.testing.assert_allclose(polygon_RV2[6, : table.vertices[6]], flipped, atol=1e-3)
 
 
+def test_threads_and_neighbours_change_nothing():
+    table = table_of("RCDB")
+    alone = fdsl.RCDB(classes=COUNT).table(SEED, [3], [0])
+    assert (outlines(table, 96, threads=3) == outlines(table, 96, threads=1)).all()
+    assert (outlines(alone, 96)[0] == outlines(table, 96)[3, : alone.vertices[0]]).all()
+
+
 def test_without_strokes_it_is_the_ellipse_that_they_start_from():
     table = replace(table_of("RCDB"), strokes=np.zeros(COUNT, np.int32))
     angles = np.arange(table.vertices[2]) * (2 * np.pi / table.vertices[2])

@@ -9,6 +9,7 @@ import pytest
 
 import fdsl
 from fdsl.errors import InputError
+from fdsl.formulas.contractive import around_fixed_point
 from fdsl.formulas.ifs import MOST_MAPS, DrawnByMaps, weigh
 from fdsl.geometry.maps import MAX_MAPS, thresholds
 
@@ -111,13 +112,22 @@ def test_a_systems_table_and_image_follow_from_its_parameters(name):
     maps[:, :MOST_MAPS] = values[:, :-MOST_MAPS].reshape(len(K), MOST_MAPS, family.parts)
     chances[:, :MOST_MAPS] = values[:, -MOST_MAPS:]
     np.testing.assert_array_equal(chances.sum(axis=1), 1)
+    if name in (
+        "Contractive",
+        "OnePFrac",
+    ):  # whose maps are drawn in coordinates about the first one's fixed point
+        maps = around_fixed_point(maps.astype(np.float64)).astype(np.float32)
     again = replace(table, maps=maps, begins=thresholds(chances, (chances > 0).sum(axis=1)))
     assert (again.begins == table.begins).all()
     own = chances > 0
-    assert (again.maps[own] == table.maps[own]).all()
-    assert not again.maps[~own].any()
-    renderer = fdsl.Renderer(64, "crisp")
-    assert (renderer(again) == renderer(table)).all()
+    if name in ("Contractive", "OnePFrac"):  # which takes a double rounding with it
+        np.testing.assert_allclose(again.maps[own], table.maps[own], rtol=1e-4, atol=1e-5)
+    else:
+        assert (again.maps[own] == table.maps[own]).all()
+        renderer = fdsl.Renderer(64, "crisp")
+        assert (renderer(again) == renderer(table)).all()
+    assert not values[:, :-MOST_MAPS].reshape(len(K), MOST_MAPS, -1)[~own[:, :MOST_MAPS]].any()
+    assert np.abs(values).max() <= (2 if "Ex" in name or "MV" in name or name == "FractalDB" else 1.1)
 
 
 @pytest.mark.parametrize("name", ["FractalDB", "ExFractalDB", "OFDB3D"])
@@ -155,5 +165,5 @@ def test_an_eighth_map_of_files_has_parameters_too(tmp_path):
 def test_families_of_several_objects_have_none():
     family = fdsl.SegRCDB(classes=CLASSES)
     assert family.parameter_names == ()
-    with pytest.raises(InputError, match="family must be one whose images have one set .* got SegRCDB"):
+    with pytest.raises(InputError, match=r"family must be one whose images have one set .* got SegRCDB"):
         family.parameters(SEED, K, I)

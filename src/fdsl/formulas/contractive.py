@@ -65,8 +65,7 @@ class Contractive(DrawnByMaps):
 
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> AffineMaps2D:
         k, i = self._identity(seed, categories, instances)
-        maps, _, count = self._systems(seed, k)
-        maps = jittered(maps, count, words(seed, self.stream, k, i, Purpose.INSTANCE, 2 * TRIES))
+        maps, count = self._maps(seed, k, i), self._systems(seed, k).sizes
         return AffineMaps2D(
             address=self._address(seed, k, i),
             maps=around_fixed_point(maps).astype(np.float32),
@@ -77,6 +76,10 @@ class Contractive(DrawnByMaps):
             canvas=CANVAS,
             padding=PADDING,
         )
+
+    def _maps(self, seed: int, k: NDArray[np.int64], i: NDArray[np.int64]) -> NDArray[Any]:
+        maps, _, count = self._systems(seed, k)
+        return jittered(maps, count, words(seed, self.stream, k, i, Purpose.INSTANCE, 2 * TRIES))
 
     def _systems(self, seed: int, k: NDArray[np.int64]) -> Systems:
         """Return the systems of categories `k`, a row each."""

@@ -64,16 +64,20 @@ class DrawnByMaps(Family):
     def parameters(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> NDArray[np.float32]:
         """Return the system that draws each image, weighted or jittered as there, float32 [N, P]; unscaled.
 
-        Coefficients lie in about -1..1, but for the translations of `Contractive` and 1p-frac, which are relative to the
-        first map's fixed point; beyond the last map that is ever chosen they are 0. Probabilities are those of the
-        drawing, multiples of 2^-16. How an attractor is then flipped or seen is not among the parameters.
+        Coefficients lie in about -1..1; beyond the last map that is ever chosen they are 0. Probabilities are those of
+        the drawing, multiples of 2^-16. How an attractor is then placed, flipped or seen is not among the parameters.
         """
-        table = self.table(seed, categories, instances)
+        k, i = self._identity(seed, categories, instances)
+        table = self.table(seed, k, i)
         ends = np.pad(table.begins[:, 1:], ((0, 0), (0, 1)), constant_values=NEVER)
         chances = ((ends - table.begins) / NEVER).astype(np.float32)
-        maps = np.where((table.begins < NEVER)[:, :, None], table.maps, np.float32(0))
+        maps = np.where((table.begins < NEVER)[:, :, None], self._maps(seed, k, i), 0).astype(np.float32)
         coefficients = maps[:, : self.slots].reshape(len(table), self.slots * self.parts)
         return np.concatenate([coefficients, chances[:, : self.slots]], axis=1)
+
+    def _maps(self, seed: int, k: NDArray[np.int64], i: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the maps of images in the coordinates they are published in, float [N, MAX_MAPS, parts]."""
+        return self.table(seed, k, i).maps
 
 
 @dataclass(frozen=True, kw_only=True)

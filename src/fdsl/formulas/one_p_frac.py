@@ -85,6 +85,9 @@ class OnePFrac(DrawnByMaps):
             patterns=self._address(seed, k, i),
         )  # fmt: skip
 
+    def _maps(self, seed: int, k: NDArray[np.int64], i: NDArray[np.int64]) -> NDArray[Any]:
+        return self._systems(seed, k).maps
+
     def _systems(self, seed: int, k: NDArray[np.int64]) -> Systems:
         """Return the systems of categories `k`, a row each."""
         numbers = _accepted(self.stream, seed, self.classes, self.sigma, self.delta)

@@ -55,19 +55,14 @@ class Rows(NamedTuple):
 
 def _rows(table: RadialStrokes, frame: Frame) -> Rows:
     (cos_T, sin_T), direction_begin = direction_table(table.vertices)
-    inks = np.full(len(table.vertices), -1) if table.inks is None else table.inks
-    return Rows(
-        table.address, table.vertices, table.strokes, table.start, table.gain, table.offset, table.frequencies,
-        inks.astype(np.int16), table.gray_levels, cos_T, sin_T, direction_begin, placements(table, frame),
-    )  # fmt: skip
-
-
-def placements(table: RadialStrokes, frame: Frame) -> NDArray[np.float32]:
-    """Return the ways from about each contour's centre to pixels of the drawn canvas, float32 [R, 2, 3]."""
     # the centre joins the placement, so that positions stay small and precise
     places = np.repeat(frame.places, table.objects, axis=0)
     places[:, :, 2] += np.einsum("nij,nj->ni", places[:, :, :2], table.centre.astype(np.float64))
-    return places.astype(np.float32)
+    inks = np.full(len(table.vertices), -1) if table.inks is None else table.inks
+    return Rows(
+        table.address, table.vertices, table.strokes, table.start, table.gain, table.offset, table.frequencies,
+        inks.astype(np.int16), table.gray_levels, cos_T, sin_T, direction_begin, places.astype(np.float32),
+    )  # fmt: skip
 
 
 class Work(NamedTuple):
@@ -247,6 +242,33 @@ def _draw_solid_rows(begin, end, objects, rows, work, finish, hollow, solid):  #
             cos_V, sin_V = rows.cos_T[first:past], rows.sin_T[first:past]
             _draw_solid(rows, row, hollow, cos_V, sin_V, finish, work, solid)
         finish_image(finish, image, 0)
+
+
+@kernel
+def _write_outlines(begin, end, rows, tone, work, points_RV2):  # type: ignore[no-untyped-def]
+    for row in range(begin, end):
+        first, past = _directions(rows, row)
+        cos_V, sin_V, place = rows.cos_T[first:past], rows.sin_T[first:past], rows.places[row]
+        vertices = rows.vertices[row]
+        _start(rows, row, cos_V, sin_V, tone, work)
+        for stroke in range(rows.strokes[row]):
+            _step(rows.address[row], stroke, vertices, rows.gain[row], cos_V, sin_V, work)
+        for vertex in range(points_RV2.shape[1]):
+            own = min(vertex, vertices - 1)
+            x, y = work.x_V[own], work.y_V[own]
+            for axis in range(2):
+                points_RV2[row, vertex, axis] = place[axis, 0] * x + place[axis, 1] * y + place[axis, 2]
+
+
+def outline_writer(table: RadialStrokes, frame: Frame, points_RV2: NDArray[np.float32]):  # type: ignore[no-untyped-def]
+    """Return write(begin, end), which writes where those rows' vertices end, pixels; a row repeats its last vertex."""
+    rows, tone = _rows(table, frame), np.zeros(256, np.uint8)
+    work = per_thread(lambda: _work(int(table.vertices.max()), int(table.strokes.max())))
+
+    def write(begin: int, end: int) -> None:
+        _write_outlines(begin, end, rows, tone, work(), points_RV2)
+
+    return write
 
 
 def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
