@@ -31,6 +31,7 @@ PUBLIC_NAMES = [
     "VisualAtom",
     "__version__",
     "contact_sheet",
+    "export_masks",
     "families",
     "family",
 ]

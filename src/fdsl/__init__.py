@@ -51,6 +51,7 @@ __all__ = [
     "VisualAtom",
     "__version__",
     "contact_sheet",
+    "export_masks",
     "families",
     "family",
 ]
@@ -70,6 +71,7 @@ _LAZY = {
     "Renderer": "fdsl.render",
     "VisualAtom": "fdsl.formulas",
     "contact_sheet": "fdsl.evaluate.sheet",
+    "export_masks": "fdsl.data.palette",
     "families": "fdsl.formulas",
     "family": "fdsl.formulas",
 }

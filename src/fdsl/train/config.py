@@ -23,6 +23,7 @@ MANY = 10**9  # more than any run needs of what is counted; larger numbers are s
 Precision = Literal["auto", "32", "bf16"]
 Lines = Literal["auto", "crisp", "area", "native"]
 Augment = Literal["auto", "pad", "crop", "none"]
+Target = Literal["auto", "class", "classes", "mask"]
 
 
 def parse_options(field: str, options: tuple[str, ...]) -> dict[str, Any]:
@@ -168,6 +169,9 @@ class PretrainConfig(TrainConfig):
     """Probability that a rectangle of the image becomes noise."""
     aug_repeats: int = 1
     """Samples in a row that show one image, each augmented anew (repeated augmentation)."""
+    target: Target = "auto"
+    """What to learn: class (which category), classes (all categories in the image, a binary cross-entropy each), mask
+    (the category of every pixel); auto is what the family is for."""
     model: str = DEFAULT_MODEL
     """Name of the timm model."""
     samples: int = 1_000_000
@@ -188,6 +192,7 @@ class PretrainConfig(TrainConfig):
             check_int("instances", self.instances, 1, 2**32 - 1)
         check_int("size", self.size, 32, 1024)
         check_choice("lines", self.lines, get_args(Lines))
+        check_choice("target", self.target, get_args(Target))
         check_int("samples", self.samples, self.batch_size, 10**12)
         check_int("log_every", self.log_every, 1, MANY)
         check_int("held_out", self.held_out, 1, 10**7)
