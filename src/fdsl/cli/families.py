@@ -111,6 +111,7 @@ def _facts(one: Entry) -> Iterator[str]:
     yield f"source          {one.source}"
     yield f"native size     {one.native_size} px"
     yield f"colours         {one.colours}"
+    yield f"labels          {', '.join(one.labels)}"
     files = (
         f"fdsl params export {one.name} writes them, --options files=FOLDER reads them"
         if one.published
