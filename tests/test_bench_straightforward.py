@@ -11,9 +11,10 @@ from fdsl.bench import straightforward
 
 
 @pytest.mark.parametrize("size", [224, 512])
-def test_straightforward_strokes_are_the_renderer_s(size):
+@pytest.mark.parametrize("name", ["RCDB", "SegRCDB"])
+def test_straightforward_strokes_are_the_renderer_s(name, size):
     """At the native size both draw the same polygons with Pillow's rule, so every pixel agrees."""
-    table = fdsl.RCDB(classes=4).table(0, [0, 1, 2], [0, 1, 2])
+    table = fdsl.family(name, classes=4).table(0, [0, 1, 2], [0, 1, 2])
     ours = fdsl.Renderer(size, lines="crisp")(table)
     for row in range(3):
         slow = np.asarray(straightforward.draw(table, row, size))

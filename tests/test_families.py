@@ -32,6 +32,7 @@ GOLDEN = {
     "OFDB3D": "1f0ec5f886546ed9",
     "OnePFrac": "eba7e566ef29c3a5",
     "RCDB": "ebbf26834a4b8e0d",
+    "SegRCDB": "ce73ee20139b135e",
     "VisualAtom": "7dbb14b6dd5156fb",
 }
 
@@ -173,6 +174,6 @@ def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(InputError, match=r"family must be one of .* got 'rcbd'"):
         fdsl.family("rcbd")
     with pytest.raises(
-        InputError, match=r"field of RCDB must be one of classes, files, variant, got 'varaint'.*did you mean"
+        InputError, match=r"field of RCDB must be one of classes, files, variant, .*'varaint'.*did you mean"
     ):
         fdsl.family("rcdb", varaint="paper")

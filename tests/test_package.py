@@ -28,6 +28,7 @@ PUBLIC_NAMES = [
     "OnePFrac",
     "RCDB",
     "Renderer",
+    "SegRCDB",
     "VisualAtom",
     "__version__",
     "contact_sheet",

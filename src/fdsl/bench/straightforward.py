@@ -30,14 +30,15 @@ def draw(table: Table, row: int, size: int) -> Image.Image:
     raise TypeError(f"no straightforward drawing of {type(table).__name__}")
 
 
-def _draw_strokes(table: RadialStrokes, row: int, size: int) -> Image.Image:
+def _draw_strokes(table: RadialStrokes, image: int, size: int) -> Image.Image:
     picture = Image.new("L", (size, size), table.background)
     pen = ImageDraw.Draw(picture)
-    points_LV2, grays_L = polygons(table, row)
-    points_LV2 *= size / table.canvas
-    for points_V2, gray in zip(points_LV2.tolist(), grays_L.tolist(), strict=True):
-        corners = [tuple(point) for point in points_V2]
-        pen.line([*corners, corners[0]], fill=gray)
+    for row in range(image * table.objects, (image + 1) * table.objects):
+        points_LV2, grays_L = polygons(table, row)
+        points_LV2 *= size / table.canvas
+        for points_V2, gray in zip(points_LV2.tolist(), grays_L.tolist(), strict=True):
+            corners = [tuple(point) for point in points_V2]
+            pen.line([*corners, corners[0]], fill=gray)
     return picture
 
 

@@ -17,11 +17,12 @@ from fdsl.formulas.ofdb import OFDB2D, OFDB3D
 from fdsl.formulas.one_p_frac import OnePFrac
 from fdsl.formulas.published import PublishedFamily
 from fdsl.formulas.rcdb import RCDB
+from fdsl.formulas.seg_rcdb import SegRCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
     "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "OnePFrac",
-    "VisualAtom", "families", "family",
+    "SegRCDB", "VisualAtom", "families", "family",
 ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ LONGEST = 1023
 
 
 @inlined
-def _ceil_div(a, b):  # type: ignore[no-untyped-def]
+def ceil_div(a, b):  # type: ignore[no-untyped-def]
     return -((-a) // b)
 
 
@@ -53,8 +53,8 @@ def _clip_minor(start, step, n, m, side):  # type: ignore[no-untyped-def]
         least, most = max(int64(0), start - side + 1), start
     if most < 0:
         return int64(0), int64(0)
-    first = max(int64(0), _ceil_div(2 * n * least - n, 2 * m))
-    last = min(n, _ceil_div(2 * n * (most + 1) - n, 2 * m))
+    first = max(int64(0), ceil_div(2 * n * least - n, 2 * m))
+    last = min(n, ceil_div(2 * n * (most + 1) - n, 2 * m))
     return first, last
 
 
