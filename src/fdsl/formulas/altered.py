@@ -26,7 +26,8 @@ class Alteration(Family):
     """Another family's images, altered after they are drawn: on the canvas, before averaging, resampling and tones.
 
     What is altered is what the view shows. With `lines="native"` that is the whole canvas, and a crop shows a part of
-    the altered picture; otherwise the crop itself is altered, and a shape that its edge cuts open encloses nothing.
+    the altered picture; otherwise the crop itself is altered. A shape that the edge cuts open encloses nothing, and ink
+    beyond the edge comes from nowhere.
 
     Raises:
         InputError: the base is no family, or the strength is out of range.

@@ -21,11 +21,12 @@ from fdsl.random.scalar import philox_block
 
 ALTERATION = int(Purpose.ALTERATION)
 INDEX_BITS = 24
-"""Of a draw's number; the bits above hold the layer, so that an alteration of an alteration draws numbers of its own."""
+"""Of a draw's number; the bits above hold the layer: an alteration of an alteration has random numbers of its own."""
 CELL_BITS = INDEX_BITS // 2
 """Of each coordinate of a native pixel, which is the number of the offset that is drawn for it."""
 MOST_LAYERS = 16
 FARTHEST = 2.0**29
+"""Coordinates of the native canvas are held within: a view that is nearly singular shows places far off."""
 
 
 class Limits(NamedTuple):
@@ -114,7 +115,10 @@ def unit(word):  # type: ignore[no-untyped-def]
 def native_pixel(x, y):  # type: ignore[no-untyped-def]
     """Return the number of the native pixel at (x, y); beyond 4,096 pixels from the canvas numbers come again."""
     low = int32((1 << CELL_BITS) - 1)
-    u, v = int32(_held(x) + FARTHEST), int32(_held(y) + FARTHEST)  # of positive numbers the integer part is the floor
+    u, v = (
+        int32(_held(x) + FARTHEST),
+        int32(_held(y) + FARTHEST),
+    )  # of positive numbers the integer part is the floor
     return uint32(int32(int32(v & low) << int32(CELL_BITS)) | int32(u & low))
 
 

@@ -1,8 +1,8 @@
 """Altered drawings on the CPU: the base's drawer fills a canvas, which is changed and then finished like any other.
 
-A pixel's channels are changed together, as one number, its ink: 0 where all are the background's, else 8 bits for how far
-the farthest is from it, then 8 for each channel, exclusive-or the background. Where two inks want a pixel the larger has
-it, which is the stronger one; no order of drawing decides.
+A pixel's channels are changed together, as one number, its ink: 0 where all are the background's, else 8 bits for how
+far the farthest is from it, then 8 for each channel, exclusive-or the background. Where two inks want a pixel the
+larger has it, which is the stronger one; no order of drawing decides.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ from numba import int32, int64, uint8, uint32, uint64
 from numpy.typing import NDArray
 
 from fdsl.compiled import inlined, inner, kernel
-from fdsl.geometry.altered import BROKEN, FILLED, KINDS, OUTLINE, SCATTERED, Altered, native_pixel, unit, words
+from fdsl.geometry.altered import (
+    BROKEN,
+    FILLED,
+    KINDS,
+    OUTLINE,
+    SCATTERED,
+    Altered,
+    native_pixel,
+    unit,
+    words,
+)
 from fdsl.geometry.table import Table
 from fdsl.render.cpu.finish import Finish, begin_image, finish_image, finishing
 from fdsl.render.cpu.scratch import per_thread
@@ -124,6 +134,7 @@ def _find_places(address, layer, distance, place, back, line, moves):  # type: i
     """Find where the pixels of a line go: off by U(-distance, distance) canvas pixels along either canvas axis."""
     pixel_W, a_W, b_W, cell_W = moves.pixel_W, moves.words_2W[0], moves.words_2W[1], moves.cell_W
     side, edge, y = len(cell_W), float(len(cell_W)), float(line)
+    outside = int32(side * side)
     for x in range(uint64(side)):
         right, down = float(int32(x)) + 0.5, y + 0.5
         pixel_W[x] = native_pixel(
@@ -137,8 +148,8 @@ def _find_places(address, layer, distance, place, back, line, moves):  # type: i
         to_x = float(int32(x)) + 0.5 + (place[0, 0] * along + place[0, 1] * across)
         to_y = y + 0.5 + (place[1, 0] * along + place[1, 1] * across)
         inside = (to_x >= 0.0) & (to_x < edge) & (to_y >= 0.0) & (to_y < edge)
-        cell = int32(int32(int32(to_y if inside else 0.0) * int32(side)) + int32(to_x if inside else 0.0))
-        cell_W[x] = cell if inside else int32(side * side)
+        cell = int32(int32(int32(to_y) * int32(side)) + int32(to_x))  # zooms are bounded: either fits
+        cell_W[x] = cell if inside else outside
 
 
 @inner
@@ -234,7 +245,7 @@ def _alter_rows(
 
 
 def _inverses(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ways back, float64 [N, 2, 3], by arithmetic that is the same everywhere, as a library's need not be."""
+    """Return the ways back, float64 [N, 2, 3], by arithmetic that is the same on every machine."""
     a, b, c, d = places[:, 0, 0], places[:, 0, 1], places[:, 1, 0], places[:, 1, 1]
     area, x, y = a * d - b * c, places[:, 0, 2], places[:, 1, 2]
     rows = [[d / area, -b / area, (b * y - d * x) / area], [-c / area, a / area, (c * x - a * y) / area]]
@@ -276,6 +287,6 @@ def drawer(
             base(first, past)
             _alter_rows(
                 first, past, table.address, layer, kind, table.strength, table.canvas, places, backs, work, finish
-            )
+            )  # fmt: skip
 
     return draw
