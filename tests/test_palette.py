@@ -8,11 +8,11 @@ from PIL import Image
 
 pytest.importorskip("torch")
 
-import fdsl  # noqa: E402
-from fdsl.cli import main  # noqa: E402
-from fdsl.data.palette import colours, palette_picture  # noqa: E402
-from fdsl.data.targets import FreeLabels  # noqa: E402
-from fdsl.errors import InputError  # noqa: E402
+import fdsl
+from fdsl.cli import main
+from fdsl.data.palette import colours, palette_picture
+from fdsl.data.targets import FreeLabels
+from fdsl.errors import InputError
 
 
 @pytest.fixture

@@ -122,6 +122,15 @@ class TrainConfig:
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the fields that need not be given, in the form of `to_json`: what a config older than they are had."""
+        return {
+            field.name: _plain(field.default)
+            for field in dataclasses.fields(cls)
+            if field.default is not dataclasses.MISSING
+        }
+
+    @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         """Build a config from what `to_json` returned.
 
@@ -150,6 +159,8 @@ class PretrainConfig(TrainConfig):
     """Categories, each one formula; None is the family's own number: 1,000, or all of a folder of category files."""
     options: tuple[str, ...] = ()
     """Further fields of the family as KEY=VALUE, for example variant=paper, or files=FOLDER of category files."""
+    alter: tuple[str, ...] = ()
+    """What is done to the drawn images, in order, as KIND=STRENGTH: broken, scattered, filled, outline, width."""
     instances: int | None = 1000
     """Images a category; None never shows one twice."""
     size: int = 224
@@ -186,6 +197,7 @@ class PretrainConfig(TrainConfig):
         object.__setattr__(self, "options", tuple(self.options))
         if "classes" in parse_options("options", self.options):
             raise InputError("options must not hold classes: it is a field of its own")
+        self._check_alter()
         if self.classes is not None:
             check_int("classes", self.classes, 2, MANY)
         if self.instances is not None:
@@ -200,6 +212,13 @@ class PretrainConfig(TrainConfig):
             object.__setattr__(self, "crop_scale", tuple(self.crop_scale))
         check_int("aug_repeats", self.aug_repeats, 1, REPEATS)
         _ = self.augmentation  # checks itself
+
+    def _check_alter(self) -> None:
+        object.__setattr__(self, "alter", tuple(self.alter))
+        if self.alter:
+            from fdsl.formulas.altered import read_alterations  # loads numba
+
+            read_alterations("alter", self.alter)
 
     @property
     def augmentation(self) -> Augmentation:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fdsl.data.dataset import UNLIMITED, FormulaDataset
 from fdsl.data.loader import Loader
 from fdsl.errors import InputError
-from fdsl.formulas import Family, family
+from fdsl.formulas import Family, altered_family, family
 from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.train.accuracy import BATCH, share_right
 from fdsl.train.config import PretrainConfig, parse_options
@@ -144,7 +144,8 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
 def _family(config: PretrainConfig) -> Family:
     """Build the family; check that training and the held-out images after it find instances enough."""
     given = {} if config.classes is None else {"classes": config.classes}
-    drawn = family(config.family, **given, **parse_options("options", config.options))
+    base = family(config.family, **given, **parse_options("options", config.options))
+    drawn = altered_family(base, *config.alter)
     held_out = ceil(config.held_out / drawn.classes)
     if config.instances is None:
         epochs = UNLIMITED_HELD_OUT // UNLIMITED
