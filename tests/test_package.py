@@ -14,6 +14,7 @@ import fdsl
 # A name that leaves this list breaks somebody's program: say so in CHANGELOG.md.
 PUBLIC_NAMES = [
     "Augmentation",
+    "BezierCurveDB",
     "Contractive",
     "DataError",
     "ExFractalDB",
@@ -26,6 +27,7 @@ PUBLIC_NAMES = [
     "OFDB2D",
     "OFDB3D",
     "OnePFrac",
+    "PerlinNoiseDB",
     "RCDB",
     "Renderer",
     "VisualAtom",

@@ -10,18 +10,20 @@ from typing import Any
 
 from fdsl.errors import InputError, check_choice
 from fdsl.formulas.base import Family
+from fdsl.formulas.bezier_curve import BezierCurveDB
 from fdsl.formulas.contractive import Contractive
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
 from fdsl.formulas.ofdb import OFDB2D, OFDB3D
 from fdsl.formulas.one_p_frac import OnePFrac
+from fdsl.formulas.perlin_noise import PerlinNoiseDB
 from fdsl.formulas.published import PublishedFamily
 from fdsl.formulas.rcdb import RCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
-    "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "OnePFrac",
-    "VisualAtom", "families", "family",
+    "OFDB2D", "OFDB3D", "RCDB", "BezierCurveDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB",
+    "OnePFrac", "PerlinNoiseDB", "VisualAtom", "families", "family",
 ]  # fmt: skip
 
 

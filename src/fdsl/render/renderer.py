@@ -14,9 +14,11 @@ from fdsl.cores import usable_cores
 from fdsl.errors import InputError, check_choice, check_int
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.affine3d import AffineMaps3D
+from fdsl.geometry.curves import BezierCurves
+from fdsl.geometry.noise import NoiseField
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.geometry.table import Table
-from fdsl.render.cpu import affine2d, affine3d, radial
+from fdsl.render.cpu import affine2d, affine3d, curves, noise, radial
 from fdsl.render.cpu.retouch import retouched
 from fdsl.render.frame import Frame, drawn_natively, drawn_to_size
 from fdsl.render.retouch import Retouch
@@ -38,6 +40,8 @@ _DRAWERS: dict[type, Callable[[Any, Frame, NDArray[np.uint8]], Draw]] = {
     RadialStrokes: radial.drawer,
     AffineMaps2D: affine2d.drawer,
     AffineMaps3D: affine3d.drawer,
+    BezierCurves: curves.drawer,
+    NoiseField: noise.drawer,
 }
 
 
