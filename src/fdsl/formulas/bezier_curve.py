@@ -19,7 +19,7 @@ LEAST_POINTS, LEAST_CURVES = 3, 1
 
 @dataclass(frozen=True, kw_only=True)
 class BezierCurveDB(Family):
-    """Bezier curves, white 1-px lines on black, native canvas 512; a category is a number of control points and one of curves.
+    """Bezier curves, white lines on black, native canvas 512; a category is how many control points and curves.
 
     The paper's datasets have 144 and 1,024 categories, here the square grids of 3 to 14 control points and 1 to 12
     curves, and of 3 to 34 and 1 to 32. Where a grid begins, the canvas and the colours are not published, and are this

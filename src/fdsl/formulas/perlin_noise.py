@@ -17,7 +17,7 @@ CANVAS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class PerlinNoiseDB(Family):
-    """2-D gradient noise, gray, native canvas 256; a category is how many cells lie across the canvas and how many down.
+    """2-D gradient noise, gray, native canvas 256; a category is how many cells lie across the canvas, and down it.
 
     The paper's datasets have 100 and 1,296 categories, here the square grids of 1 to 10 and of 1 to 36 cells. Where a
     grid begins, the canvas and the grays are not published, and are this library's choice: gray 128 where the noise

@@ -46,7 +46,8 @@ class BezierCurves:
     value: int = 255
     background: int = 0
     canvas: int = 512
-    channels: int = 1
+
+    channels = 1
 
     def __post_init__(self) -> None:
         check_array("points", self.points, np.int32, ("N",))
@@ -83,8 +84,7 @@ def basis(points: int) -> NDArray[np.float32]:
     rows = [np.ones_like(t)]
     for _ in range(points - 1):
         rows = [
-            (1 - t) * row + t * before
-            for row, before in zip([*rows, 0 * t], [0 * t, *rows], strict=True)
+            (1 - t) * row + t * before for row, before in zip([*rows, 0 * t], [0 * t, *rows], strict=True)
         ]
     return np.stack(rows).astype(np.float32)
 

@@ -60,7 +60,9 @@ class NoiseField:
 
     def mask(self) -> NoiseField:
         """Raise InputError: a noise field fills the image, and has no objects to tell apart."""
-        raise InputError("mask must be of images with objects, got a NoiseField: noise is everywhere in its image")
+        raise InputError(
+            "mask must be of images with objects, got a NoiseField: noise is everywhere in its image"
+        )
 
 
 def directions() -> NDArray[np.float32]:
@@ -126,7 +128,9 @@ def _lattice(address, group, row, groups, rows, direction_2D, x_N, y_N):  # type
     draw_nodes(address, group, row, groups, rows, direction_2D, x_N, y_N)
 
 
-def gradients(table: NoiseField, row: int, group: int, line: int, groups: int, lines: int) -> NDArray[np.float32]:
+def gradients(
+    table: NoiseField, row: int, group: int, line: int, groups: int, lines: int
+) -> NDArray[np.float32]:
     """Return gradients of image `row`: `lines` lines of 32 `groups` nodes, from line `line` and node 32 `group` on.
 
     Returns:

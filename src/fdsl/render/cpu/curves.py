@@ -1,4 +1,4 @@
-"""Bezier curves on the CPU: control points through the view, a product with a table, and 1-px lines along the result."""
+"""Bezier curves on the CPU: control points through the view, a product with a table, 1-px lines along the result."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def _draw_image(address, points, curves, native, place, basis_PT, canvas, side, 
 
 
 @kernel
-def _draw_rows(begin, end, address, points, curves, native, value, basis, basis_begin, sizes, places, work, finish):  # type: ignore[no-untyped-def]
+def _draw_rows(
+    begin, end, address, points, curves, native, value, basis, basis_begin, sizes, places, work, finish
+):  # type: ignore[no-untyped-def]
     for row in range(begin, end):
         first = basis_begin[row]
         begin_image(finish, row)
