@@ -15,6 +15,7 @@ import fdsl
 PUBLIC_NAMES = [
     "Augmentation",
     "BrokenContours",
+    "BezierCurveDB",
     "Contractive",
     "DataError",
     "ExFractalDB",
@@ -30,6 +31,7 @@ PUBLIC_NAMES = [
     "OFDB3D",
     "OnePFrac",
     "OutlineOnly",
+    "PerlinNoiseDB",
     "RCDB",
     "Renderer",
     "SegRCDB",

@@ -20,20 +20,22 @@ from fdsl.formulas.altered import (
     altered_family,
 )
 from fdsl.formulas.base import Family
+from fdsl.formulas.bezier_curve import BezierCurveDB
 from fdsl.formulas.contractive import Contractive
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
 from fdsl.formulas.ofdb import OFDB2D, OFDB3D
 from fdsl.formulas.one_p_frac import OnePFrac
+from fdsl.formulas.perlin_noise import PerlinNoiseDB
 from fdsl.formulas.published import PublishedFamily
 from fdsl.formulas.rcdb import RCDB
 from fdsl.formulas.seg_rcdb import SegRCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
-    "OFDB2D", "OFDB3D", "RCDB", "BrokenContours", "Contractive", "ExFractalDB", "Family", "FilledShapes", "FractalDB",
-    "LineWidth", "MVFractalDB", "OnePFrac", "OutlineOnly", "ScatteredPoints", "SegRCDB", "VisualAtom", "altered_family",
-    "families", "family",
+    "OFDB2D", "OFDB3D", "RCDB", "BezierCurveDB", "BrokenContours", "Contractive", "ExFractalDB", "Family", "FilledShapes",
+    "FractalDB", "LineWidth", "MVFractalDB", "OnePFrac", "OutlineOnly", "PerlinNoiseDB", "ScatteredPoints", "SegRCDB",
+    "VisualAtom", "altered_family", "families", "family",
 ]  # fmt: skip
 
 

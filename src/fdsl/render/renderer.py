@@ -15,9 +15,11 @@ from fdsl.errors import InputError, check_choice, check_int
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.affine3d import AffineMaps3D
 from fdsl.geometry.altered import Altered
+from fdsl.geometry.curves import BezierCurves
+from fdsl.geometry.noise import NoiseField
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.geometry.table import Table
-from fdsl.render.cpu import affine2d, affine3d, altered, radial
+from fdsl.render.cpu import affine2d, affine3d, altered, curves, noise, radial
 from fdsl.render.cpu.retouch import retouched
 from fdsl.render.frame import Frame, drawn_natively, drawn_to_size
 from fdsl.render.retouch import Retouch
@@ -40,6 +42,8 @@ _DRAWERS: dict[type, Callable[[Any, Frame, NDArray[np.uint8]], Draw]] = {
     AffineMaps2D: affine2d.drawer,
     AffineMaps3D: affine3d.drawer,
     Altered: lambda table, frame, images: altered.drawer(table, frame, images, _drawer_of),
+    BezierCurves: curves.drawer,
+    NoiseField: noise.drawer,
 }
 
 
