@@ -33,9 +33,9 @@ from fdsl.formulas.seg_rcdb import SegRCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
-    "OFDB2D", "OFDB3D", "RCDB", "BezierCurveDB", "BrokenContours", "Contractive", "ExFractalDB", "Family", "FilledShapes",
-    "FractalDB", "LineWidth", "MVFractalDB", "OnePFrac", "OutlineOnly", "PerlinNoiseDB", "ScatteredPoints", "SegRCDB",
-    "VisualAtom", "altered_family", "families", "family",
+    "OFDB2D", "OFDB3D", "RCDB", "BezierCurveDB", "BrokenContours", "Contractive", "ExFractalDB", "Family",
+    "FilledShapes", "FractalDB", "LineWidth", "MVFractalDB", "OnePFrac", "OutlineOnly", "PerlinNoiseDB",
+    "ScatteredPoints", "SegRCDB", "VisualAtom", "altered_family", "families", "family",
 ]  # fmt: skip
 
 
