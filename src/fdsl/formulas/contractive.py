@@ -51,6 +51,7 @@ class Contractive(DrawnByMaps):
     variants: ClassVar[tuple[str, ...]] = tuple(INKS)
     native_size: ClassVar[int] = CANVAS
     parts: ClassVar[int] = 6
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -60,6 +60,7 @@ class OnePFrac(DrawnByMaps):
     variants: ClassVar[tuple[str, ...]] = tuple(INKS)
     native_size: ClassVar[int] = CANVAS
     parts: ClassVar[int] = PARTS
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask")
 
     def __post_init__(self) -> None:
         super().__post_init__()

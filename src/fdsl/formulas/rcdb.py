@@ -60,6 +60,7 @@ class RCDB(PublishedFamily):
     source: ClassVar[str] = "Kataoka et al., CVPR 2022, https://arxiv.org/abs/2206.09132"
     variants: ClassVar[tuple[str, ...]] = ("released", "paper")
     native_size: ClassVar[int] = CANVAS
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask", "contour")
     background: ClassVar[int] = 255
 
     def __post_init__(self) -> None:

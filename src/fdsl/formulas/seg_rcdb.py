@@ -65,6 +65,7 @@ class SegRCDB(PublishedFamily):
     variants: ClassVar[tuple[str, ...]] = tuple(SHAPES)
     native_size: ClassVar[int] = CANVAS
     background: ClassVar[int] = 0
+    labels: ClassVar[tuple[str, ...]] = ("box", "mask", "contour")
     target: ClassVar[str] = "mask"
 
     def __post_init__(self) -> None:

@@ -36,6 +36,7 @@ class VisualAtom(Family):
     source: ClassVar[str] = "Takashima et al., CVPR 2023, https://arxiv.org/abs/2303.01112"
     variants: ClassVar[tuple[str, ...]] = tuple(VARIANTS)
     native_size: ClassVar[int] = CANVAS
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask", "contour")
     background: ClassVar[int] = 0
 
     def __post_init__(self) -> None:

@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import InputError
 from fdsl.geometry.affine3d import DISTANCE, FOCAL, AffineMaps3D
+from fdsl.geometry.table import Table
 from fdsl.render.cpu.affine3d import plane_to_canvas
 from fdsl.render.cpu.clouds import cloud_writer, depth_drawer
 from fdsl.render.frame import drawn_to_size
 from fdsl.render.renderer import Renderer, check_tone, check_view, spread
 
 
-def clouds(table: AffineMaps3D, threads: int | None = None) -> NDArray[np.float32]:
+def clouds(table: Table, threads: int | None = None) -> NDArray[np.float32]:
     """Return the points that are drawn, in world coordinates.
 
     Args:
@@ -31,7 +32,7 @@ def clouds(table: AffineMaps3D, threads: int | None = None) -> NDArray[np.float3
     Raises:
         InputError: the table is of another geometry, or `threads` out of range.
     """
-    _check_table(table)
+    table = _of_clouds(table)
     threads = Renderer(threads=threads).threads
     points = np.empty((len(table), table.points, 3), np.float32)
     if len(table):
@@ -39,7 +40,7 @@ def clouds(table: AffineMaps3D, threads: int | None = None) -> NDArray[np.float3
     return points
 
 
-def cameras(table: AffineMaps3D, size: int, view: ArrayLike | None = None) -> NDArray[np.float64]:
+def cameras(table: Table, size: int, view: ArrayLike | None = None) -> NDArray[np.float64]:
     """Return the homogeneous projections from world coordinates to pixels.
 
     Args:
@@ -54,7 +55,7 @@ def cameras(table: AffineMaps3D, size: int, view: ArrayLike | None = None) -> ND
     Raises:
         InputError: the table is of another geometry, or `size` or `view` cannot be drawn.
     """
-    _check_table(table)
+    table = _of_clouds(table)
     size = Renderer(size, threads=1).size
     projections = np.zeros((len(table), 3, 4))
     projections[:, :, :3] = table.rotation * np.array([FOCAL, -FOCAL, -1.0])[:, None]
@@ -65,7 +66,7 @@ def cameras(table: AffineMaps3D, size: int, view: ArrayLike | None = None) -> ND
 
 
 def depths(
-    table: AffineMaps3D, size: int, view: ArrayLike | None = None, threads: int | None = None
+    table: Table, size: int, view: ArrayLike | None = None, threads: int | None = None
 ) -> NDArray[np.float32]:
     """Return the depth of the nearest point in each pixel, along the camera's axis.
 
@@ -81,7 +82,7 @@ def depths(
     Raises:
         InputError: the table is of another geometry, or `size`, `view` or `threads` cannot be drawn.
     """
-    _check_table(table)
+    table = _of_clouds(table)
     renderer, count = Renderer(size, "crisp", threads), len(table)
     drawn = np.empty((count, renderer.size**2), np.float32)
     if count:
@@ -92,6 +93,7 @@ def depths(
     return drawn.reshape(count, renderer.size, renderer.size)
 
 
-def _check_table(table: object) -> None:
+def _of_clouds(table: Table) -> AffineMaps3D:
     if not isinstance(table, AffineMaps3D):
         raise InputError(f"table must be one of clouds, AffineMaps3D, got {type(table).__name__}")
+    return table

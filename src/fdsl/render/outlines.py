@@ -7,13 +7,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import InputError
 from fdsl.geometry.radial import RadialStrokes
+from fdsl.geometry.table import Table
 from fdsl.render.cpu.radial import outline_writer
 from fdsl.render.frame import drawn_to_size
 from fdsl.render.renderer import Renderer, check_tone, check_view, spread
 
 
 def outlines(
-    table: RadialStrokes, size: int, view: ArrayLike | None = None, threads: int | None = None
+    table: Table, size: int, view: ArrayLike | None = None, threads: int | None = None
 ) -> NDArray[np.float32]:
     """Return the polygon that each contour's last stroke draws, on the image of `Renderer(size, "crisp")`.
 
