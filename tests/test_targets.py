@@ -102,6 +102,14 @@ def test_boxes_hold_what_the_mask_shows(family):
         assert (left + width, top + height) == (columns.max() + 1, rows.max() + 1)
 
 
+def test_altered_images_keep_the_labels_of_what_did_not_move():
+    base = fdsl.RCDB(classes=CLASSES)
+    altered = fdsl.BrokenContours(base, strokes=9)
+    assert altered.labels == ("parameters", "box", "mask")
+    for name in altered.labels:
+        assert (free(altered, VIEW)[name] == free(base, VIEW)[name]).all()
+
+
 def test_boxes_of_several_objects():
     numbers = np.zeros((2, 8, 10), np.uint8)
     numbers[0, 2:4, 3:7], numbers[0, 5, 9], numbers[1, :, 0] = 1, 3, 2

@@ -7,7 +7,7 @@
     box         float32 [N, 4], left, top, width and height in pixels (COCO); [N, O, 4] where O > 1
     mask        uint8 [N, H, W], category + 1 where an object is drawn, else 0; int32 beyond 255 categories
     contour     float32 [N, V, 2], the last stroke's vertices in pixels, the last one repeated; [N, O, V, 2] where O > 1
-    points      float32 [N, P, 3], the cloud that is drawn, its extent 2, its centroid the origin
+    points      float32 [N, P, 3], the cloud that is drawn, about 2 across, its centroid the origin
     depth       float32 [N, H, W], distance to the nearest point in front of the camera, 0 where there is none
     camera      float64 [N, 3, 4], from the cloud's homogeneous coordinates to pixels
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,7 +64,7 @@ class FreeLabels:
         self._renderer = Renderer(renderer.size, "crisp", renderer.threads)
         self._view = view
 
-    def __getitem__(self, name: str) -> NDArray[np.generic]:
+    def __getitem__(self, name: str) -> NDArray[Any]:
         """Return a label of all images by name."""
         return _MAKERS[name](self)
 
@@ -97,21 +98,18 @@ class FreeLabels:
     def _box(self) -> NDArray[np.float32]:
         return self._an_object(boxes(self._numbers, self._family.objects))
 
-    def _mask(self) -> NDArray[np.uint8] | NDArray[np.int32]:
+    def _mask(self) -> NDArray[Any]:
         kind = np.uint8 if self._family.classes <= MOST_BYTE else np.int32
         values = np.pad(self._contents + 1, ((0, 0), (1, 0))).astype(kind)
-        flat = self._numbers.reshape(len(values), -1)
-        mask: NDArray[np.uint8] | NDArray[np.int32] = np.take_along_axis(
-            values, flat.astype(np.int64), axis=1
-        )
-        return mask.reshape(self._numbers.shape)
+        flat = self._numbers.reshape(len(values), -1).astype(np.int64)
+        return np.take_along_axis(values, flat, axis=1).reshape(self._numbers.shape)
 
     def _contour(self) -> NDArray[np.float32]:
-        polygons = outlines(self._table, self._renderer.size, self._view)
+        polygons = outlines(self._table, self._renderer.size, self._view, self._renderer.threads)
         return self._an_object(polygons.reshape(-1, self._family.objects, *polygons.shape[1:]))
 
     def _points(self) -> NDArray[np.float32]:
-        return clouds(self._table)
+        return clouds(self._table, self._renderer.threads)
 
     def _depth(self) -> NDArray[np.float32]:
         return depths(self._table, self._renderer.size, self._view, self._renderer.threads)
@@ -124,7 +122,7 @@ class FreeLabels:
         return values[:, 0] if self._family.objects == 1 else values
 
 
-_MAKERS: dict[str, Callable[[FreeLabels], NDArray[np.generic]]] = {
+_MAKERS: dict[str, Callable[[FreeLabels], NDArray[Any]]] = {
     "class": FreeLabels._class,
     "classes": FreeLabels._classes,
     "objects": FreeLabels._objects,

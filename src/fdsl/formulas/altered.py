@@ -19,6 +19,8 @@ from fdsl.geometry.altered import KINDS, Altered
 from fdsl.geometry.table import Table
 
 OF_THE_BASE = ("classes", "native_size", "background", "target", "objects")
+UNMOVED = ("parameters", "box", "mask")
+"""Labels that an altered image keeps from its base."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Alteration(Family):
             raise InputError(f"base must be a Family such as fdsl.RCDB(), got {self.base!r}")
         for name in OF_THE_BASE:  # class variables of other families
             object.__setattr__(self, name, getattr(self.base, name))
+        object.__setattr__(self, "labels", tuple(name for name in self.base.labels if name in UNMOVED))
         super().__post_init__()
         object.__setattr__(self, self.strength, self.checked(getattr(self, self.strength)))
 
@@ -78,6 +81,14 @@ class Alteration(Family):
             kind=self.kind,
             strength=getattr(self, self.strength),
         )
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        return self.base.parameter_names
+
+    def parameters(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> NDArray[np.float32]:
+        """Return the base's."""
+        return self.base.parameters(seed, categories, instances)
 
     def mask_table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> Table:
         """Return the base's: objects lie where they lay."""
