@@ -23,6 +23,7 @@ PUBLIC_NAMES = [
     "InputError",
     "Loader",
     "MVFractalDB",
+    "MultiFractal",
     "OFDB2D",
     "OFDB3D",
     "OnePFrac",

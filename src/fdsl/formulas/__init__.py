@@ -13,6 +13,7 @@ from fdsl.formulas.base import Family
 from fdsl.formulas.contractive import Contractive
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
+from fdsl.formulas.multi_fractal import MultiFractal
 from fdsl.formulas.ofdb import OFDB2D, OFDB3D
 from fdsl.formulas.one_p_frac import OnePFrac
 from fdsl.formulas.published import PublishedFamily
@@ -20,8 +21,8 @@ from fdsl.formulas.rcdb import RCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
-    "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "OnePFrac",
-    "VisualAtom", "families", "family",
+    "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "MultiFractal",
+    "OnePFrac", "VisualAtom", "families", "family",
 ]  # fmt: skip
 
 

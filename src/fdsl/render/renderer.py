@@ -15,8 +15,9 @@ from fdsl.errors import InputError, check_choice, check_int
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.affine3d import AffineMaps3D
 from fdsl.geometry.radial import RadialStrokes
+from fdsl.geometry.scenes import FractalScenes
 from fdsl.geometry.table import Table
-from fdsl.render.cpu import affine2d, affine3d, radial
+from fdsl.render.cpu import affine2d, affine3d, radial, scenes
 from fdsl.render.cpu.retouch import retouched
 from fdsl.render.frame import Frame, drawn_natively, drawn_to_size
 from fdsl.render.retouch import Retouch
@@ -38,6 +39,7 @@ _DRAWERS: dict[type, Callable[[Any, Frame, NDArray[np.uint8]], Draw]] = {
     RadialStrokes: radial.drawer,
     AffineMaps2D: affine2d.drawer,
     AffineMaps3D: affine3d.drawer,
+    FractalScenes: scenes.drawer,
 }
 
 
