@@ -69,7 +69,8 @@ class MultiFractal(Family):
     as the object and moved by up to 0.2 of that, and nothing is resized: the released single-fractal images.
 
     The background is diamond-square noise, mirrored beyond the canvas where a view looks there. Half of the images are
-    blurred, by a separable 3x3 Gaussian of sigma U(0.5, 1) in whole 256ths, in pixels of what is drawn.
+    blurred, by a separable 3x3 Gaussian of sigma U(0.5, 1) in whole 256ths, in pixels of what is drawn (of the larger
+    drawing, where one is averaged).
 
     Attributes:
         variant: the background, "diamond_square" noise or "black".
@@ -150,7 +151,9 @@ class MultiFractal(Family):
         hue = words(seed, self.stream, k, i, Purpose.COLOUR, 3 * self.most_objects).reshape(*shape, 3)
         return FractalScenes(
             address=address,
-            streams=np.array([stream_word(f"{self.stream}/{o}") for o in range(self.most_objects)], np.uint32),
+            streams=np.array(
+                [stream_word(f"{self.stream}/{o}") for o in range(self.most_objects)], np.uint32
+            ),
             count=(contents >= 0).sum(axis=1).astype(np.int32),
             maps=maps,
             begins=begins,

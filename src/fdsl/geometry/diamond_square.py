@@ -54,7 +54,9 @@ def amplitudes(decay: NDArray[np.float64]) -> NDArray[np.int32]:
 @inlined
 def _moved(total, half, amplitude):  # type: ignore[no-untyped-def]
     """Return the mean of four whose sum is given, displaced by a uniform number within the amplitude."""
-    return int32((int32(total) >> int32(2)) + (int32(int32(int32(half) - int32(32768)) * amplitude) >> int32(15)))
+    return int32(
+        (int32(total) >> int32(2)) + (int32(int32(int32(half) - int32(32768)) * amplitude) >> int32(15))
+    )
 
 
 @inner
@@ -76,7 +78,10 @@ def _level_lines(coarse, squares, halves, amplitude, middle, fine):  # type: ign
     points, pitch = squares + 1, 2 * squares + 1
     for i in range(points):
         above, below = (i - 1 if i > 0 else squares - 1), (i if i < squares else 0)
-        upper, lower = middle[above * squares : (above + 1) * squares], middle[below * squares : (below + 1) * squares]
+        upper, lower = (
+            middle[above * squares : (above + 1) * squares],
+            middle[below * squares : (below + 1) * squares],
+        )
         old_W, half_W = coarse[i * points : (i + 1) * points], halves[i * squares : (i + 1) * squares]
         out_W = fine[2 * i * pitch : (2 * i + 1) * pitch]
         for j in range(uint64(squares)):

@@ -107,7 +107,9 @@ class FractalScenes:
                 )
         own = self.boxes[np.arange(objects) < self.count[:, None]]
         if not (np.isfinite(own).all() and (own[:, 2:] > 0).all()):
-            raise InputError("boxes must be finite, with a width and height > 0: an object would have no place")
+            raise InputError(
+                "boxes must be finite, with a width and height > 0: an object would have no place"
+            )
 
     def __len__(self) -> int:
         return len(self.count)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 from numba import float32, int32, uint32, uint64
+from numpy.typing import NDArray
 
 from fdsl.compiled import inlined, inner
 from fdsl.geometry.diamond_square import CELLS, SIDE
@@ -14,6 +18,24 @@ STEPS = 8
 """Bits of a place between two points."""
 _FARTHEST = 2.0**20
 _PERIOD = 2 * CELLS << STEPS
+
+
+class Lookup(NamedTuple):
+    """Scratch for one line of the canvas, W pixels."""
+
+    place_W: NDArray[np.uint32]
+    """Of the upper left of the four points around."""
+    right_W: NDArray[np.int32]
+    """Share of the right ones, of 2^STEPS."""
+    low_W: NDArray[np.int32]
+    """Share of the lower ones."""
+    values_W: NDArray[np.int32]
+
+
+def new_lookup(side: int) -> Lookup:
+    """Return scratch for canvases of so many pixels a side."""
+    right, low, values = (np.empty(side, np.int32) for _ in range(3))
+    return Lookup(np.empty(side, np.uint32), right, low, values)
 
 
 @inlined
@@ -47,23 +69,32 @@ def _between(a, b, share):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _look_up(grid, back, line, values_W):  # type: ignore[no-untyped-def]
-    """Write the field's values along a line of the canvas, between points bilinear."""
+def _locate(back, line, lookup):  # type: ignore[no-untyped-def]
+    """Find each pixel of a line of the canvas in the field."""
     a, b = back[0, 0], back[0, 1] * float32(line) + back[0, 2]
     d, e = back[1, 0], back[1, 1] * float32(line) + back[1, 2]
-    mask, one, pitch = int32((1 << STEPS) - 1), uint64(1), uint64(SIDE)
-    for x in range(uint64(len(values_W))):
+    place_W, right_W, low_W, mask = lookup.place_W, lookup.right_W, lookup.low_W, int32((1 << STEPS) - 1)
+    for x in range(uint64(len(place_W))):
         along = float32(int32(x))
         u, v = _mirrored(a * along + b), _mirrored(d * along + e)
-        place = uint64(uint32((v >> int32(STEPS)) * int32(SIDE) + (u >> int32(STEPS))))
-        right, low = u & mask, v & mask
-        upper = _between(grid[place], grid[place + one], right)
-        lower = _between(grid[place + pitch], grid[place + pitch + one], right)
-        values_W[x] = _between(upper, lower, low)
+        place_W[x] = uint32(int32(int32(v >> int32(STEPS)) * int32(SIDE)) + int32(u >> int32(STEPS)))
+        right_W[x], low_W[x] = u & mask, v & mask
 
 
 @inner
-def paint(grid, back, shades, side, values_W, canvas):  # type: ignore[no-untyped-def]
+def _fetch(grid, lookup):  # type: ignore[no-untyped-def]
+    """Write the field's values at the places found, between points bilinear."""
+    place_W, right_W, low_W, values_W = lookup.place_W, lookup.right_W, lookup.low_W, lookup.values_W
+    one, pitch = uint64(1), uint64(SIDE)
+    for x in range(uint64(len(values_W))):
+        place = uint64(place_W[x])
+        upper = _between(grid[place], grid[place + one], right_W[x])
+        lower = _between(grid[place + pitch], grid[place + pitch + one], right_W[x])
+        values_W[x] = _between(upper, lower, low_W[x])
+
+
+@inner
+def paint(grid, back, shades, side, lookup, canvas):  # type: ignore[no-untyped-def]
     """Paint the whole canvas.
 
     Args:
@@ -71,7 +102,7 @@ def paint(grid, back, shades, side, values_W, canvas):  # type: ignore[no-untype
         back: float32 [2, 3], from the canvas's pixel indices to the field's.
         shades: uint32 [SHADES].
         side: of the canvas.
-        values_W: int32 [side], scratch.
+        lookup: scratch.
         canvas: uint32 [side^2], written.
     """
     still = (back[0, 0] == 1) & (back[0, 1] == 0) & (back[0, 2] == 0)
@@ -81,8 +112,9 @@ def paint(grid, back, shades, side, values_W, canvas):  # type: ignore[no-untype
         if still:
             _shade(grid[line * SIDE : line * SIDE + side], shades, out_W)
         else:
-            _look_up(grid, back, line, values_W)
-            _shade(values_W, shades, out_W)
+            _locate(back, line, lookup)
+            _fetch(grid, lookup)
+            _shade(lookup.values_W, shades, out_W)
 
 
 @inner

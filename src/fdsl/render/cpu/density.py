@@ -88,7 +88,7 @@ def find_hues(colour, hues):  # type: ignore[no-untyped-def]
 def colour_cells(density, most, hues, side, cells):  # type: ignore[no-untyped-def]
     """Write each cell's packed colour, 0 where there is no density.
 
-    `cells` is uint32 [(side + 1)^2 or more]: a line and a column more, that lookups between cells may touch.
+    `cells` is uint32 [(side + 1) * (side + 2) + 1 or more]: a column and two lines of none more, for lookups beyond.
     """
     pitch, scale = side + 1, float32(255.0) / float32(most if most > 0 else 1)
     for line in range(side):
@@ -99,4 +99,4 @@ def colour_cells(density, most, hues, side, cells):  # type: ignore[no-untyped-d
             colour = hues[uint64(uint32(level))]
             out_W[x] = colour if density_W[x] != uint32(0) else uint32(0)
         out_W[side] = 0
-    cells[side * pitch : (side + 1) * pitch] = 0
+    cells[side * pitch : (side + 2) * pitch + 1] = 0

@@ -15,7 +15,7 @@ from fdsl.geometry.affine2d import ORBITS, Orbits
 from fdsl.geometry.diamond_square import Field, draw_field, new_field
 from fdsl.geometry.maps import BURN_IN
 from fdsl.geometry.scenes import BACKDROP, FLIP_X, FLIP_Y, TRANSPOSE, FractalScenes
-from fdsl.render.cpu.backdrop import SHADES, find_shades, paint
+from fdsl.render.cpu.backdrop import SHADES, Lookup, find_shades, new_lookup, paint
 from fdsl.render.cpu.density import LEVELS, colour_cells, count_points, find_hues, spread_patch
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.packed import CHANNELS, blur, mixed, write_interleaved, write_plane
@@ -51,7 +51,7 @@ class Work(NamedTuple):
     """Packed colours of an object."""
     hues: NDArray[np.uint32]
     shades: NDArray[np.uint32]
-    values_W: NDArray[np.int32]
+    lookup: Lookup
     canvas: NDArray[np.uint32]
     """Packed colours, flat."""
     channels: NDArray[np.uint8]
@@ -91,7 +91,7 @@ def _work(points: int, side: int) -> Work:
         geometry.new_orbits(points), new_field(),
         np.empty(4, np.uint32), np.empty(4), np.empty((2, 3)), np.empty((2, 3), np.float32), np.empty((2, 3), np.float32),
         np.empty(ORBITS, np.int32), np.empty(cells, np.uint32), np.empty(cells, np.uint32), np.empty(cells, np.uint32),
-        np.empty(LEVELS, np.uint32), np.empty(SHADES, np.uint32), np.empty(side, np.int32),
+        np.empty(LEVELS, np.uint32), np.empty(SHADES, np.uint32), new_lookup(side),
         canvas, canvas.view(np.uint8), np.empty((2, CHANNELS * (side + 2)), np.uint8),
     )  # fmt: skip
 
@@ -166,7 +166,32 @@ def _lay(cells, cells_side, ink, side, canvas):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _lay_resized(cells, cells_side, back, first, last, ink, lines, columns, side, canvas):  # type: ignore[no-untyped-def]
+def _locate(back, line, first, last, cells_side, columns, lookup):  # type: ignore[no-untyped-def]
+    """Find each pixel of part of a line in an object's cells; one outside is given the empty ones past their end."""
+    begin_u = back[0, 1] * float32(line) + back[0, 2]
+    begin_v = back[1, 1] * float32(line) + back[1, 2]
+    a, d, half = back[0, 0], back[1, 0], float32(0.5)
+    least_u, least_v, most_u, most_v = first[0] - half, first[1] - half, last[0] + half, last[1] + half
+    low_u, low_v = max(first[0], float32(0.0)), max(first[1], float32(0.0))
+    high_u, high_v = min(last[0], float32(cells_side - 1)), min(last[1], float32(cells_side - 1))
+    pitch = int32(cells_side + 1)
+    place_W, right_W, low_W = lookup.place_W, lookup.right_W, lookup.low_W
+    begin = uint64(columns[0])
+    for x in range(uint64(columns[1]) - begin):
+        along = float32(int32(x + begin))
+        u, v = a * along + begin_u, d * along + begin_v
+        inside = (u >= least_u) & (u < most_u) & (v >= least_v) & (v < most_v)
+        u, v = u if u > low_u else low_u, v if v > low_v else low_v
+        u, v = u if u < high_u else high_u, v if v < high_v else high_v
+        left, top = int32(u), int32(v)
+        place = int32(int32(top * pitch) + left)
+        place_W[x] = uint32(place if inside else int32(pitch * int32(pitch - 1)))
+        right_W[x] = int32((u - float32(left)) * float32(256.0))
+        low_W[x] = int32((v - float32(top)) * float32(256.0))
+
+
+@inner
+def _lay_resized(cells, cells_side, back, first, last, ink, lines, columns, side, canvas, lookup):  # type: ignore[no-untyped-def]
     """Lay an object over part of the canvas, its cells looked up between cells, as OpenCV resizes.
 
     Args:
@@ -180,30 +205,22 @@ def _lay_resized(cells, cells_side, back, first, last, ink, lines, columns, side
         columns: range of the canvas.
         side: of the canvas.
         canvas: uint32, flat.
+        lookup: scratch.
     """
-    pitch, half, most = uint64(cells_side + 1), float32(0.5), float32(cells_side - 1)
-    zero, steps = float32(0.0), float32(256.0)
+    pitch, one, begin = uint64(cells_side + 1), uint64(1), uint64(columns[0])
+    place_W, right_W, low_W = lookup.place_W, lookup.right_W, lookup.low_W
     for line in range(lines[0], lines[1]):
-        begin_u = back[0, 1] * float32(line) + back[0, 2]
-        begin_v = back[1, 1] * float32(line) + back[1, 2]
+        _locate(back, line, first, last, cells_side, columns, lookup)
         out_W = canvas[line * side : (line + 1) * side]
-        for x in range(uint64(columns[0]), uint64(columns[1])):
-            along = float32(int32(x))
-            u, v = back[0, 0] * along + begin_u, back[1, 0] * along + begin_v
-            inside = (u >= first[0] - half) & (u < last[0] + half) & (v >= first[1] - half) & (v < last[1] + half)
-            if inside:
-                u = min(max(u, max(first[0], zero)), min(last[0], most))
-                v = min(max(v, max(first[1], zero)), min(last[1], most))
-                left, top = int32(u), int32(v)
-                place = uint64(uint32(top)) * pitch + uint64(uint32(left))
-                c00, c10 = cells[place], cells[place + uint64(1)]
-                c01, c11 = cells[place + pitch], cells[place + pitch + uint64(1)]
-                if (c00 | c10 | c01 | c11) != uint32(0):
-                    right = uint32(int32((u - float32(left)) * steps))
-                    low = uint32(int32((v - float32(top)) * steps))
-                    colour = mixed(mixed(c00, c10, right), mixed(c01, c11, right), low)
-                    if colour != uint32(0):
-                        out_W[x] = ink if ink != uint32(0) else colour
+        for x in range(uint64(columns[1]) - begin):
+            place = uint64(place_W[x])
+            c00, c10 = cells[place], cells[place + one]
+            c01, c11 = cells[place + pitch], cells[place + pitch + one]
+            if (c00 | c10 | c01 | c11) != uint32(0):
+                right, low = uint32(right_W[x]), uint32(low_W[x])
+                colour = mixed(mixed(c00, c10, right), mixed(c01, c11, right), low)
+                if colour != uint32(0):
+                    out_W[begin + x] = ink if ink != uint32(0) else colour
 
 
 @inner
@@ -231,18 +248,22 @@ def _draw_in_place(orbits, bounds, points, patch, colour, flips, box, place, ink
 def _draw_resized(
     orbits, bounds, points, patch, colour, flips, grain, box, place, back, ink, work, side
 ):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Draw what is seen of an object in cells of its own, and resize them.
+    """Draw an object in cells of its own, and resize them.
 
-    There are as many cells as the released program has on a canvas that is so much larger, but for objects of which so
-    little is seen, or so obliquely, that there would be far more than pixels.
+    There are as many cells as the released program has on a canvas that is so much larger, and all are drawn, so that
+    colours do not depend on what a view shows. Where they would be more than a drawing's own pixels, those are drawn
+    that are seen, and fewer of them where a view is oblique.
     """
     seen_4, way_23, back_23 = work.seen_4, work.way_23, work.back_23
     larger = math.sqrt(abs(place[0, 0] * place[1, 1] - place[0, 1] * place[1, 0]))
-    most = MOST_CELLS * side / max(seen_4[2] - seen_4[0], seen_4[3] - seen_4[1])
-    cells = float(max(int(min(grain * larger, most)), 2))
-    begin_x, begin_y = max(int(seen_4[0] * cells) - MARGIN, 0), max(int(seen_4[1] * cells) - MARGIN, 0)
-    end_x, end_y = int(seen_4[2] * cells) + 1 + MARGIN, int(seen_4[3] * cells) + 1 + MARGIN
-    drawn = min(max(end_x - begin_x, end_y - begin_y), int(cells))
+    whole, begin_x, begin_y = max(int(grain * larger), 2), 0, 0
+    drawn, limit = whole, MOST_CELLS * side
+    if whole > limit:
+        whole = int(min(float(whole), limit / max(seen_4[2] - seen_4[0], seen_4[3] - seen_4[1])))
+        begin_x, begin_y = max(int(seen_4[0] * whole) - MARGIN, 0), max(int(seen_4[1] * whole) - MARGIN, 0)
+        end_x, end_y = int(seen_4[2] * whole) + 1 + MARGIN, int(seen_4[3] * whole) + 1 + MARGIN
+        drawn = min(max(end_x - begin_x, end_y - begin_y), whole)
+    cells = float(whole)
     for axis in range(2):
         begin = begin_x if axis == 0 else begin_y
         way_23[axis, axis], way_23[axis, 1 - axis], way_23[axis, 2] = cells - 1.0, 0.0, -begin
@@ -253,7 +274,7 @@ def _draw_resized(
     first = float32(-begin_x), float32(-begin_y)
     last = float32(cells - 1.0 - begin_x), float32(cells - 1.0 - begin_y)
     columns, lines = _covered(box, place, 0, side), _covered(box, place, 1, side)
-    _lay_resized(work.cells, drawn, back_23, first, last, ink, lines, columns, side, work.canvas)
+    _lay_resized(work.cells, drawn, back_23, first, last, ink, lines, columns, side, work.canvas, work.lookup)
 
 
 @inner
@@ -287,7 +308,7 @@ def _draw_background(row, table, back, work, side):  # type: ignore[no-untyped-d
         work.back_23[axis, 2] = float32(back[axis, 2] + 0.5 * (a + b) - 0.5)
     draw_field(table.address[row], table.roughness[row], work.field)
     find_shades(table.backdrop[row], work.shades)
-    paint(work.field.grid, work.back_23, work.shades, side, work.values_W, work.canvas)
+    paint(work.field.grid, work.back_23, work.shades, side, work.lookup, work.canvas)
 
 
 @kernel
