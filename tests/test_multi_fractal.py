@@ -241,7 +241,7 @@ def test_in_place_an_object_fills_its_box():
         y, x = np.nonzero(lit[row])
         for found, edge in ((x.min(), 20), (y.min(), 40), (x.max(), 170), (y.max(), 140)):
             assert found in (edge - 1, edge)  # the outermost points lie on the edges
-        xy = np.floor(traced(table, row, 0) * [150, 100]).astype(int) + [20, 40]
+        xy = np.floor(traced(table, row, 0) * (150, 100) + (20, 40)).astype(int)
         expected = np.zeros((SIZE, SIZE), bool)
         expected[xy[:, 1], xy[:, 0]] = True
         assert (expected != lit[row]).mean() < 2e-3

@@ -96,6 +96,7 @@ class MultiFractal(Family):
     variants: ClassVar[tuple[str, ...]] = VARIANTS
     native_size: ClassVar[int] = CANVAS
     target: ClassVar[str] = "classes"
+    labels: ClassVar[tuple[str, ...]] = ("box", "mask")
 
     def __post_init__(self) -> None:
         super().__post_init__()

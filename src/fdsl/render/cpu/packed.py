@@ -89,10 +89,7 @@ def blur(channels, side, weight, kept):  # type: ignore[no-untyped-def]
     for line in range(side):
         here_W = channels[line * wide : (line + 1) * wide]
         _copy(here_W, line_W)
-        if line + 1 < side:
-            below_W = channels[(line + 1) * wide : (line + 2) * wide]
-        else:
-            below_W = above_W[:wide]
+        below_W = channels[(line + 1) * wide : (line + 2) * wide] if line + 1 < side else above_W[:wide]
         _soften(above_W[:wide], line_W[:wide], below_W, weight, here_W)
         line_W, above_W = above_W, line_W
 

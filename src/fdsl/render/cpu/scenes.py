@@ -89,7 +89,8 @@ def _work(points: int, side: int) -> Work:
     canvas = np.empty(side * side, np.uint32)
     return Work(
         geometry.new_orbits(points), new_field(),
-        np.empty(4, np.uint32), np.empty(4), np.empty((2, 3)), np.empty((2, 3), np.float32), np.empty((2, 3), np.float32),
+        np.empty(4, np.uint32), np.empty(4), np.empty((2, 3)),
+        np.empty((2, 3), np.float32), np.empty((2, 3), np.float32),
         np.empty(ORBITS, np.int32), np.empty(cells, np.uint32), np.empty(cells, np.uint32), np.empty(cells, np.uint32),
         np.empty(LEVELS, np.uint32), np.empty(SHADES, np.uint32), new_lookup(side),
         canvas, canvas.view(np.uint8), np.empty((2, CHANNELS * (side + 2)), np.uint8),
