@@ -30,15 +30,20 @@ def test_straightforward_noise_is_the_renderer_s():
         assert np.abs(slow - ours[row]).max() <= 1
 
 
+def near(image: np.ndarray) -> np.ndarray:
+    """Which pixels lie within one of a lit one."""
+    padded = np.pad(image > 0, 1)
+    return np.logical_or.reduce([padded[y : y + 224, x : x + 224] for y, x in np.ndindex(3, 3)])
+
+
 def test_straightforward_curves_run_where_the_renderer_s_do():
     """With other vertices: a line may be a pixel aside, and is seldom further."""
     table = fdsl.BezierCurveDB().table(0, [0, 24, 143, 900], [0, 1, 2, 3])
-    ours = fdsl.Renderer(224, lines="crisp")(table) > 0
+    ours = fdsl.Renderer(224, lines="crisp")(table)
     for row in range(4):
-        slow = np.asarray(straightforward.draw(table, row, 224)) > 0
-        around = sum(np.roll(slow, shift, (0, 1)) for shift in np.ndindex(3, 3)) > 0
-        assert around[1:, 1:][np.roll(ours[row], 1, (0, 1))[1:, 1:]].mean() > 0.98
-        assert abs(slow.sum() / ours[row].sum() - 1) < 0.05
+        slow = np.asarray(straightforward.draw(table, row, 224))
+        assert near(slow)[ours[row] > 0].mean() > 0.98
+        assert near(ours[row])[slow > 0].mean() > 0.98
 
 
 @pytest.mark.parametrize(

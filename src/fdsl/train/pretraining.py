@@ -52,8 +52,8 @@ class PretrainResult:
     train_accuracy: float
     """Accuracy on the augmented training images since the last but one report, in 0..1."""
     accuracy: float
-    """Accuracy on held-out instances of the same categories, drawn without augmentation, in 0..1. Of several classes, the
-    share of images whose likeliest class is in them; of masks, the share of pixels."""
+    """Accuracy on held-out instances of the same categories, drawn without augmentation, in 0..1. Of several classes,
+    the share of images whose likeliest class is in them; of masks, the share of pixels."""
     held_out: int
     """Held-out images drawn."""
     target: str
