@@ -30,6 +30,7 @@ GOLDEN = {
     "ExFractalDB": "fd339a9f13b26a7c",
     "FractalDB": "c09463887c4bf031",
     "MVFractalDB": "5bd4002463f59c45",
+    "MultiFractal": "2418b701856ae7e0",
     "OFDB2D": "5bcd8713a8e4068b",
     "OFDB3D": "1f0ec5f886546ed9",
     "OnePFrac": "eba7e566ef29c3a5",
@@ -162,7 +163,8 @@ def test_images_show_something_on_the_background(family):
     images = golden_images(family)
     share = (images != family.background).mean(axis=(1, 2))
     assert (share > 0.001).all()
-    assert (share < 0.999).all()
+    if family.name != "MultiFractal":  # noise is behind everything
+        assert (share < 0.999).all()
 
 
 def test_digest_names_the_definition(family):

@@ -27,6 +27,7 @@ PUBLIC_NAMES = [
     "LineWidth",
     "Loader",
     "MVFractalDB",
+    "MultiFractal",
     "OFDB2D",
     "OFDB3D",
     "OnePFrac",

@@ -24,6 +24,7 @@ from fdsl.formulas.bezier_curve import BezierCurveDB
 from fdsl.formulas.contractive import Contractive
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
+from fdsl.formulas.multi_fractal import MultiFractal
 from fdsl.formulas.ofdb import OFDB2D, OFDB3D
 from fdsl.formulas.one_p_frac import OnePFrac
 from fdsl.formulas.perlin_noise import PerlinNoiseDB
@@ -34,8 +35,8 @@ from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
     "OFDB2D", "OFDB3D", "RCDB", "BezierCurveDB", "BrokenContours", "Contractive", "ExFractalDB", "Family",
-    "FilledShapes", "FractalDB", "LineWidth", "MVFractalDB", "OnePFrac", "OutlineOnly", "PerlinNoiseDB",
-    "ScatteredPoints", "SegRCDB", "VisualAtom", "altered_family", "families", "family",
+    "FilledShapes", "FractalDB", "LineWidth", "MVFractalDB", "MultiFractal", "OnePFrac", "OutlineOnly",
+    "PerlinNoiseDB", "ScatteredPoints", "SegRCDB", "VisualAtom", "altered_family", "families", "family",
 ]  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from fdsl.geometry.altered import Altered
 from fdsl.geometry.curves import BezierCurves
 from fdsl.geometry.noise import NoiseField
 from fdsl.geometry.radial import RadialStrokes
+from fdsl.geometry.scenes import FractalScenes
 from fdsl.geometry.table import Table
-from fdsl.render.cpu import affine2d, affine3d, altered, curves, noise, radial
+from fdsl.render.cpu import affine2d, affine3d, altered, curves, noise, radial, scenes
 from fdsl.render.cpu.retouch import retouched
 from fdsl.render.frame import Frame, drawn_natively, drawn_to_size
 from fdsl.render.retouch import Retouch
@@ -41,6 +42,7 @@ _DRAWERS: dict[type, Callable[[Any, Frame, NDArray[np.uint8]], Draw]] = {
     RadialStrokes: radial.drawer,
     AffineMaps2D: affine2d.drawer,
     AffineMaps3D: affine3d.drawer,
+    FractalScenes: scenes.drawer,
     Altered: lambda table, frame, images: altered.drawer(table, frame, images, _drawer_of),
     BezierCurves: curves.drawer,
     NoiseField: noise.drawer,

@@ -1,0 +1,126 @@
+"""A noise field, coloured, behind everything else."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import float32, int32, uint32, uint64
+from numpy.typing import NDArray
+
+from fdsl.compiled import inlined, inner
+from fdsl.geometry.diamond_square import CELLS, SIDE
+from fdsl.render.cpu.packed import packed_hsv
+
+SHADES, LOWEST = 1280, -512
+"""Colours of a field, 256 a unit: of values from -2 up to 3."""
+STEPS = 8
+"""Bits of a place between two points."""
+_FARTHEST = 2.0**20
+_PERIOD = 2 * CELLS << STEPS
+
+
+class Lookup(NamedTuple):
+    """Scratch for one line of the canvas, W pixels."""
+
+    place_W: NDArray[np.uint32]
+    """Of the upper left of the four points around."""
+    right_W: NDArray[np.int32]
+    """Share of the right ones, of 2^STEPS."""
+    low_W: NDArray[np.int32]
+    """Share of the lower ones."""
+    values_W: NDArray[np.int32]
+
+
+def new_lookup(side: int) -> Lookup:
+    """Return scratch for canvases of so many pixels a side."""
+    right, low, values = (np.empty(side, np.int32) for _ in range(3))
+    return Lookup(np.empty(side, np.uint32), right, low, values)
+
+
+@inlined
+def _held(value):  # type: ignore[no-untyped-def]
+    value = value if value > int32(0) else int32(0)
+    return value if value < int32(255) else int32(255)
+
+
+@inner
+def find_shades(backdrop, shades):  # type: ignore[no-untyped-def]
+    """Write the packed colour of each of SHADES noise values. `backdrop` is int32 [6], as `FractalScenes` has it."""
+    for shade in range(SHADES):
+        z = int32(shade + LOWEST)
+        hue = ((z * backdrop[0] + backdrop[1]) >> 16) & 255
+        saturation = _held((z * backdrop[2] + backdrop[3]) >> 16)
+        shades[shade] = packed_hsv(hue, saturation, _held((z * backdrop[4] + backdrop[5]) >> 16))
+
+
+@inlined
+def _mirrored(place):  # type: ignore[no-untyped-def]
+    """Return a coordinate in steps, held where no float32 knows a point from the next, then mirrored into the field."""
+    place = abs(place)
+    place = place if place < float32(_FARTHEST) else float32(_FARTHEST)
+    steps = int32(place * float32(1 << STEPS)) & int32(_PERIOD - 1)
+    return steps if steps <= int32(_PERIOD // 2) else int32(_PERIOD) - steps
+
+
+@inlined
+def _between(a, b, share):  # type: ignore[no-untyped-def]
+    return int32(a + (int32(int32(b - a) * share) >> int32(STEPS)))
+
+
+@inner
+def _locate(back, line, lookup):  # type: ignore[no-untyped-def]
+    """Find each pixel of a line of the canvas in the field."""
+    a, b = back[0, 0], back[0, 1] * float32(line) + back[0, 2]
+    d, e = back[1, 0], back[1, 1] * float32(line) + back[1, 2]
+    place_W, right_W, low_W, mask = lookup.place_W, lookup.right_W, lookup.low_W, int32((1 << STEPS) - 1)
+    for x in range(uint64(len(place_W))):
+        along = float32(int32(x))
+        u, v = _mirrored(a * along + b), _mirrored(d * along + e)
+        place_W[x] = uint32(int32(int32(v >> int32(STEPS)) * int32(SIDE)) + int32(u >> int32(STEPS)))
+        right_W[x], low_W[x] = u & mask, v & mask
+
+
+@inner
+def _fetch(grid, lookup):  # type: ignore[no-untyped-def]
+    """Write the field's values at the places found, between points bilinear."""
+    place_W, right_W, low_W, values_W = lookup.place_W, lookup.right_W, lookup.low_W, lookup.values_W
+    one, pitch = uint64(1), uint64(SIDE)
+    for x in range(uint64(len(values_W))):
+        place = uint64(place_W[x])
+        upper = _between(grid[place], grid[place + one], right_W[x])
+        lower = _between(grid[place + pitch], grid[place + pitch + one], right_W[x])
+        values_W[x] = _between(upper, lower, low_W[x])
+
+
+@inner
+def paint(grid, back, shades, side, lookup, canvas):  # type: ignore[no-untyped-def]
+    """Paint the whole canvas.
+
+    Args:
+        grid: int32, the finished `diamond_square.Field`.
+        back: float32 [2, 3], from the canvas's pixel indices to the field's.
+        shades: uint32 [SHADES].
+        side: of the canvas.
+        lookup: scratch.
+        canvas: uint32 [side^2], written.
+    """
+    still = (back[0, 0] == 1) & (back[0, 1] == 0) & (back[0, 2] == 0)
+    still = still & (back[1, 0] == 0) & (back[1, 1] == 1) & (back[1, 2] == 0) & (side <= SIDE)
+    for line in range(side):
+        out_W = canvas[line * side : (line + 1) * side]
+        if still:
+            _shade(grid[line * SIDE : line * SIDE + side], shades, out_W)
+        else:
+            _locate(back, line, lookup)
+            _fetch(grid, lookup)
+            _shade(lookup.values_W, shades, out_W)
+
+
+@inner
+def _shade(values_W, shades, out_W):  # type: ignore[no-untyped-def]
+    for x in range(uint64(len(out_W))):
+        shade = (values_W[x] >> int32(8)) - int32(LOWEST)
+        shade = shade if shade > int32(0) else int32(0)
+        shade = shade if shade < int32(SHADES - 1) else int32(SHADES - 1)
+        out_W[x] = shades[uint64(uint32(shade))]
