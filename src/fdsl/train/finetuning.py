@@ -90,10 +90,10 @@ class FinetuneTask:
         self._config, self._fabric = config, fabric
         self._count, self._classes = len(images), len(images.classes)
         self.steps = ceil(config.epochs * len(images) / config.batch_size)
-        method = _method(config, size)
+        method = method_for(config, size)
         flip = config.data != "digits" if config.flip is None else config.flip
         self._training = TrainingBatches(images, size, method, flip=flip, seed=config.seed)
-        self._test = SquareImages(test_images, size, share=EVAL_CROP if method == "crop" else 1.0)
+        self._test = squares(test_images, config, size)
         sample = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
         pixels = SquareImages(images.subset(sample), size).pixels(np.arange(len(sample)))
         self.standardize = Standardize.of([pixels], fabric.device)
@@ -155,7 +155,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     """
     run = RunFolder(config, "finetune", FinetuneTask.columns)
     architecture = _architecture(config)
-    images, test_images = _data(config)
+    images, test_images = open_splits(config)
     skipped = images.skipped + test_images.skipped
     if skipped:
         _say(f"{len(skipped)} broken image{'s' * (len(skipped) > 1)} left out: first {skipped[0]}")
@@ -210,8 +210,13 @@ def _architecture(config: FinetuneConfig) -> Architecture:
     )
 
 
-def _data(config: FinetuneConfig) -> tuple[RealImages, RealImages]:
-    """Return the training images, cut to the labels allowed, and the test images."""
+def open_splits(config: FinetuneConfig) -> tuple[RealImages, RealImages]:
+    """Return the training images, cut to the labels allowed, and the test images.
+
+    Raises:
+        InputError: the data do not exist, or have too few images for the labels.
+        DataError: a split holds no images, or the test images have a class that training lacks.
+    """
     images = open_images(config.data, "train", skip_broken=config.skip_broken)
     test_images = open_images(config.data, "test", skip_broken=config.skip_broken)
     for split, part in (("training", images), ("test", test_images)):
@@ -246,7 +251,13 @@ def _say(line: str) -> None:
     rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _method(config: FinetuneConfig, size: int) -> Method:
+def squares(images: RealImages, config: FinetuneConfig, size: int) -> SquareImages:
+    """Return `images` as they are tested: their middle, as square as the model wants them."""
+    return SquareImages(images, size, share=EVAL_CROP if method_for(config, size) == "crop" else 1.0)
+
+
+def method_for(config: FinetuneConfig, size: int) -> Method:
+    """Return how training images of `size` pixels are varied."""
     if config.augment == "auto":
         return "pad" if size <= SMALL else "crop"
     return config.augment
