@@ -21,10 +21,9 @@ from fdsl.errors import DataError, InputError
 from fdsl.train.accuracy import BATCH
 from fdsl.train.batches import SquareImages
 from fdsl.train.config import FinetuneConfig
-from fdsl.train.device import borrowed_state, make_fabric, reseed
-from fdsl.train.finetuning import open_splits, squares
-from fdsl.train.model import build_model
-from fdsl.train.weights import describe_weights, load_weights
+from fdsl.train.device import borrowed_state, make_fabric
+from fdsl.train.finetuning import architecture_of, open_splits, squares, starting_model, statistics
+from fdsl.train.weights import load_weights
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """What C of the logistic regression may be, on features of deviation 1: at 1 it is hardly restrained any more."""
@@ -113,31 +112,36 @@ def probe(
 def extract(config: FinetuneConfig) -> Features:
     """Return what the frozen weights of `config` make of its training and test images.
 
+    Without weights it is the network that a fine-tuning from scratch starts from, which sees images standardized by
+    their own mean and deviation.
+
     Raises:
         InputError, DataError: see `probe`.
     """
-    assert config.weights is not None
-    described = describe_weights(config.weights)
-    if described is None or described.mean is None or described.std is None:
-        raise InputError(
-            f"weights must come with the model, mean and deviation they were trained with, got {config.weights}: "
-            "no config.json beside it tells them"
-        )
+    architecture = architecture_of(config)
     images, test_images = open_splits(config)
-    fabric = make_fabric("32")
+    size, fabric = architecture.size, make_fabric("32")
+    train, test = (squares(part, config, size) for part in (images, test_images))
     with borrowed_state(fabric.device, config.threads):
-        reseed(config.seed, "probe", 0)  # a model starts with random numbers, and the head keeps them
-        model = build_model(described.model, described.model_args, size=described.size, classes=2)
-        match = load_weights(model, config.weights)
-        if not match.complete:
-            raise DataError(f"{config.weights} must fill {described.model}: {'; '.join(match.lines()[1:])}")
+        model = starting_model(config, architecture, classes=len(images.classes))
+        if config.weights is None:
+            standardize = statistics(images, size, fabric.device)
+        elif architecture.mean is None or architecture.std is None:
+            raise InputError(
+                f"weights must come with the mean and deviation of their images, got {config.weights}: "
+                "no config.json beside them tells these"
+            )
+        else:
+            standardize = Standardize(architecture.mean, architecture.std, fabric.device)
+            match = load_weights(model, config.weights)
+            if not match.complete:
+                lines = "; ".join(line.strip() for line in match.lines()[1:])
+                raise DataError(f"{config.weights} must fill {architecture.model}: {lines}")
         model = fabric.to_device(model.eval())
-        standardize = Standardize(described.mean, described.std, fabric.device)
-        train, test = (
-            _features(model, squares(part, config, described.size), standardize)
-            for part in (images, test_images)
-        )
-    return Features(train=train, train_labels=images.labels, test=test, test_labels=test_images.labels)
+        features = [_features(model, part, standardize) for part in (train, test)]
+    return Features(
+        train=features[0], train_labels=images.labels, test=features[1], test_labels=test_images.labels
+    )
 
 
 def judge(features: Features, seed: int) -> ProbeResult:

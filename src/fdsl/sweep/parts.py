@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fdsl.errors import DataError, InputError
-from fdsl.evaluate.probe import probe
+from fdsl.evaluate.probe import extract, judge
 from fdsl.evaluate.runs import Run, read_object, read_run
 from fdsl.files import write_json
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
@@ -69,13 +69,12 @@ def complete(config: Training) -> tuple[Run, bool]:
 
 
 def probed(file: Path, config: FinetuneConfig) -> tuple[dict[str, Any], bool]:
-    """Return the probe of a fine-tuning's weights on its images, and whether it had to be made.
+    """Return the probe of what a fine-tuning starts from, on its images, and whether it had to be made.
 
     Args:
         file: where it is kept.
-        config: of the fine-tuning, with weights.
+        config: of the fine-tuning; without weights the network is probed as it is before any training.
     """
-    assert config.weights is not None
     asked: dict[str, Any] = {
         "data": config.data,
         "labels": config.labels,
@@ -87,7 +86,7 @@ def probed(file: Path, config: FinetuneConfig) -> tuple[dict[str, Any], bool]:
         kept = read_object(file)
         if kept.get("asked") == asked and isinstance(kept.get("result"), dict):
             return kept["result"], False
-    result = probe(config.weights, **asked, threads=config.threads).to_json()
+    result = judge(extract(config), config.seed).to_json()
     write_json(file, {"asked": asked, "result": result})
     return result, True
 

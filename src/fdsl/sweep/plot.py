@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fdsl.evaluate.figures import INK, LIGHT, MUTED, PAPER, PRETRAINED, SCRATCH, light_style, percent_axis
 from fdsl.files import write_bytes
-from fdsl.sweep.results import BySeed, Row, SweepResult, config_title, percents
+from fdsl.sweep.results import BySeed, Measured, SweepResult, config_title, percents
 
 LINEAR, NEAREST = "#009e73", "#a4508b"
 DOTS_PER_INCH = 160
@@ -43,26 +42,28 @@ def _places(result: SweepResult) -> list[float]:
 
 
 def _accuracies(axes: Axes, result: SweepResult) -> None:
-    """Draw fine-tuning with a dot a seed, both probes as lines, and the training from scratch as a band."""
+    """Draw fine-tuning with a dot a seed, both probes as lines, and what there is without pre-training as levels."""
     seeds, x = result.config.seeds, _places(result)[: len(result.rows)]
-    scratch = percents(result.scratch, seeds)
+    scratch, blue = percents(result.scratch.finetuned, seeds), LIGHT[PRETRAINED]
     axes.axhspan(min(scratch), max(scratch), color=LIGHT[SCRATCH], alpha=0.16, linewidth=0)
     axes.axhline(
         statistics.fmean(scratch), color=LIGHT[SCRATCH], linewidth=1.6, linestyle="--", label="from scratch"
     )
-    looks: tuple[tuple[Callable[[Row], BySeed], str, str, str, float], ...] = (
-        (lambda row: row.linear, LINEAR, "linear probe", "s", 1.4),
-        (lambda row: row.knn, NEAREST, "nearest neighbours", "^", 1.4),
-        (lambda row: row.finetuned, LIGHT[PRETRAINED], "fine-tuned", "o", 2.2),
+    looks: tuple[tuple[Callable[[Measured], BySeed], str, str, str], ...] = (
+        (lambda measured: measured.linear, LINEAR, "linear probe", "s"),
+        (lambda measured: measured.knn, NEAREST, "neighbours", "^"),
     )
-    for values, color, label, marker, width in looks:
-        heights = np.array([percents(values(row), seeds) for row in result.rows]).reshape(-1, len(seeds))
-        fine = label == "fine-tuned"
-        if fine:
-            for column in heights.T:
-                axes.plot(x, column, marker, color=color, markersize=4.5, alpha=0.55, markeredgewidth=0)
-        axes.plot(x, heights.mean(axis=1), marker=marker, color=color, linewidth=width, label=label,
-                  markersize=7 if fine else 5, markeredgecolor=LIGHT[PAPER], markeredgewidth=0.9)  # fmt: skip
+    for values, color, label, marker in looks:
+        level = statistics.fmean(percents(values(result.scratch), seeds))
+        axes.axhline(level, color=color, linewidth=1.2, linestyle=":")
+        means = [statistics.fmean(percents(values(row.measured), seeds)) for row in result.rows]
+        axes.plot(x, means, marker=marker, color=color, linewidth=1.4, label=label, markersize=5,
+                  markeredgecolor=LIGHT[PAPER], markeredgewidth=0.9)  # fmt: skip
+    tuned = [percents(row.measured.finetuned, seeds) for row in result.rows]
+    axes.plot(x, tuned, "o", color=blue, markersize=4.5, alpha=0.55, markeredgewidth=0)
+    axes.plot(x, [statistics.fmean(row) for row in tuned], marker="o", color=blue, linewidth=2.2,
+              label="fine-tuned", markersize=7, markeredgecolor=LIGHT[PAPER], markeredgewidth=0.9)  # fmt: skip
+    axes.plot([], [], ":", color=LIGHT[MUTED], linewidth=1.2, label="probes of random weights")
     axes.set_title(
         f"{config_title(result.config)}: test accuracy", loc="left", fontsize=9.5, color=LIGHT[INK]
     )
@@ -71,14 +72,14 @@ def _accuracies(axes: Axes, result: SweepResult) -> None:
     # The names of the colours get a strip of their own on top.
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.12 * (high - low))
-    axes.legend(frameon=False, loc="upper left", ncols=4, handlelength=1.6, columnspacing=1.2,
+    axes.legend(frameon=False, loc="upper left", ncols=5, handlelength=1.4, columnspacing=1,
                 labelcolor=LIGHT[INK], borderaxespad=0)  # fmt: skip
 
 
 def _pretext(axes: Axes, result: SweepResult) -> None:
     """Draw the accuracy on held-out drawings, and what guessing reaches."""
     x = _places(result)[: len(result.rows)]
-    chance, found = ([100 * value for value in row] for row in _columns(result))
+    chance, found = [100 * row.chance for row in result.rows], [100 * row.pretext for row in result.rows]
     axes.plot(x, chance, color=LIGHT[MUTED], linewidth=0.9, linestyle=(0, (4, 3)), label="chance")
     axes.plot(
         x, found, marker="D", color=LIGHT[INK], linewidth=1.6, markersize=5, label="pre-training's own task"
@@ -89,10 +90,6 @@ def _pretext(axes: Axes, result: SweepResult) -> None:
     axes.legend(
         frameon=False, loc="upper right", ncols=2, handlelength=1.6, labelcolor=LIGHT[INK], borderaxespad=0
     )
-
-
-def _columns(result: SweepResult) -> tuple[list[float], list[float]]:
-    return [row.chance for row in result.rows], [row.pretext for row in result.rows]
 
 
 def _value_axis(axes: Axes, result: SweepResult) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from fdsl.evaluate.compare import Comparison, Trial, compare
+from fdsl.evaluate.compare import ArmName, Comparison, Trial, compare
 from fdsl.files import write_json, write_text
 from fdsl.machine import machine_facts
 from fdsl.sweep.config import SweepConfig
@@ -25,23 +25,39 @@ BySeed = Mapping[int, float]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What weights are worth on the real images: test accuracies in 0..1, a seed each."""
+
+    finetuned: BySeed
+    linear: BySeed
+    """Linear probe of the weights before fine-tuning."""
+    knn: BySeed
+    """Nearest neighbours by them."""
+    seconds: float
+    """Time spent in all fine-tunings."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the accuracies as plain JSON values."""
+        columns = {"finetuned": self.finetuned, "linear": self.linear, "knn": self.knn}
+        return {
+            name: {str(seed): value for seed, value in column.items()} for name, column in columns.items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one point came to. Accuracies are in 0..1, a seed each."""
+    """What one point came to."""
 
     point: Point
     pretext: float
-    """Accuracy on held-out drawings of its own categories."""
+    """Accuracy on held-out drawings of its own categories, in 0..1."""
     chance: float
     """What guessing reaches there."""
     loss: float
     """Pre-training loss at the end."""
-    finetuned: BySeed
-    linear: BySeed
-    """Linear probe."""
-    knn: BySeed
-    """Nearest neighbours."""
-    seconds: Mapping[str, float]
-    """Time spent in pre-training, and in all fine-tunings."""
+    seconds: float
+    """Time spent in pre-training."""
+    measured: Measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +66,8 @@ class SweepResult:
 
     config: SweepConfig
     """Resolved: nothing in it is None that was to be decided."""
-    scratch: BySeed
-    """Test accuracy from scratch, in 0..1, a seed each."""
-    scratch_seconds: float
+    scratch: Measured
+    """Without pre-training; its probes are of random weights."""
     rows: tuple[Row, ...]
     """A row a point, in the order they were asked for."""
 
@@ -63,13 +78,11 @@ class SweepResult:
 
     def comparison(self, row: Row) -> Comparison:
         """Return the fine-tunings of a point against those from scratch, paired by seed."""
-        lr = self.config.lr
+        arms: tuple[tuple[ArmName, Measured], ...] = (("pretrained", row.measured), ("scratch", self.scratch))
         return compare(
-            [
-                Trial(arm="pretrained", lr=lr, seed=seed, accuracy=value)
-                for seed, value in row.finetuned.items()
-            ]
-            + [Trial(arm="scratch", lr=lr, seed=seed, accuracy=value) for seed, value in self.scratch.items()]
+            Trial(arm=arm, lr=self.config.lr, seed=seed, accuracy=accuracy)
+            for arm, measured in arms
+            for seed, accuracy in measured.finetuned.items()
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -78,7 +91,7 @@ class SweepResult:
             "sweep": self.config.sweep,
             "whole": self.whole,
             "settings": self.config.to_json(),
-            "scratch": {"finetuned": _keyed(self.scratch), "seconds": {"finetuning": self.scratch_seconds}},
+            "scratch": {**self.scratch.to_json(), "seconds": {"finetuning": self.scratch.seconds}},
             "points": [self._point(row) for row in self.rows],
             "machine": machine_facts(),
         }
@@ -89,15 +102,13 @@ class SweepResult:
             "name": row.point.name,
             "fields": {k: list(v) if isinstance(v, tuple) else v for k, v in row.point.fields.items()},
             "pretext": {"accuracy": row.pretext, "chance": row.chance, "loss": row.loss},
-            "finetuned": _keyed(row.finetuned),
-            "linear": _keyed(row.linear),
-            "knn": _keyed(row.knn),
+            **row.measured.to_json(),
             "gain": {
                 "mean": comparison.gain,
                 "standard_error": comparison.standard_error,
                 "interval": list(comparison.interval),
             },
-            "seconds": dict(row.seconds),
+            "seconds": {"pretraining": row.seconds, "finetuning": row.measured.seconds},
         }
 
 
@@ -109,27 +120,18 @@ def write_results(result: SweepResult, out: Path) -> None:
 
 
 def csv_text(result: SweepResult) -> str:
-    """Return a row a point and seed, those from scratch first; accuracies in 0..1, what is not known left empty."""
+    """Return a row a point and seed, those from scratch first; accuracies in 0..1, what there is not left empty."""
     text = io.StringIO()
-    columns = ("point", "seed", "finetuned", "scratch", "linear", "knn", "pretext", "chance")
+    columns = ("point", "seed", "finetuned", "linear", "knn", "pretext", "chance")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    for seed, accuracy in result.scratch.items():
-        writer.writerow({"point": SCRATCH, "seed": seed, "finetuned": accuracy, "scratch": accuracy})
-    for row in result.rows:
+    drawn = [
+        (row.point.name, row.measured, {"pretext": row.pretext, "chance": row.chance}) for row in result.rows
+    ]
+    for name, measured, pretext in [(SCRATCH, result.scratch, {}), *drawn]:
         for seed in result.config.seeds:
-            writer.writerow(
-                {
-                    "point": row.point.name,
-                    "seed": seed,
-                    "finetuned": row.finetuned[seed],
-                    "scratch": result.scratch[seed],
-                    "linear": row.linear[seed],
-                    "knn": row.knn[seed],
-                    "pretext": row.pretext,
-                    "chance": row.chance,
-                }
-            )
+            found = {column: values[str(seed)] for column, values in measured.to_json().items()}
+            writer.writerow({"point": name, "seed": seed, **found, **pretext})
     return text.getvalue()
 
 
@@ -146,9 +148,10 @@ def markdown(result: SweepResult) -> str:
         if name not in ("sweep", "out", "quick") and value is not None
     ]
     explained = (
-        f"Percent of the test images of {config.data}, mean ± deviation over {len(config.seeds)} seeds; the gain over "
-        "training from scratch in points ± its standard error, seeds paired. Held-out drawings are of the "
-        f"pre-training's own categories. One pre-training a point.{done}{quick}"
+        f"Percent of the test images of {config.data}, mean ± deviation over {len(config.seeds)} seeds: fine-tuned; "
+        "its gain over training from scratch, in points ± the standard error, seeds paired; linear probe and nearest "
+        "neighbours by the weights as they are, random ones in the row from scratch. Drawings are held-out ones of "
+        f"the pre-training's own categories. One pre-training a point.{done}{quick}"
     )
     text = [
         f"# Sweep of {config.sweep}: {config.kind.summary}",
@@ -178,23 +181,20 @@ def config_title(config: SweepConfig) -> str:
 
 def cells(result: SweepResult) -> list[list[str]]:
     """Return the table as text: a header, the training from scratch, and a line a point."""
-    header = [
-        result.config.sweep,
-        "held-out drawings",
-        "fine-tuned",
-        "gain",
-        "linear probe",
-        "nearest neighbours",
+    lines = [
+        [result.config.sweep, "drawings", "fine-tuned", "gain", "linear", "neighbours"],
+        [SCRATCH, "", spread(result.scratch.finetuned), "", *_probes(result.scratch)],
     ]
-    lines = [header, [SCRATCH, "", spread(result.scratch), "", "", ""]]
     for row in result.rows:
         comparison = result.comparison(row)
         gain = f"{comparison.gain:+.1f} ± {comparison.standard_error:.1f}"
         pretext = f"{100 * row.pretext:.1f}"
-        lines.append(
-            [row.point.name, pretext, spread(row.finetuned), gain, spread(row.linear), spread(row.knn)]
-        )
+        lines.append([row.point.name, pretext, spread(row.measured.finetuned), gain, *_probes(row.measured)])
     return lines
+
+
+def _probes(measured: Measured) -> list[str]:
+    return [spread(measured.linear), spread(measured.knn)]
 
 
 def percents(values: BySeed, seeds: Sequence[int]) -> list[float]:
@@ -206,7 +206,3 @@ def spread(values: BySeed) -> str:
     """Return mean and deviation over seeds, in percent."""
     shares = [100 * value for value in values.values()]
     return f"{statistics.fmean(shares):.1f} ± {statistics.stdev(shares):.1f}"
-
-
-def _keyed(values: BySeed) -> dict[str, float]:
-    return {str(seed): value for seed, value in values.items()}

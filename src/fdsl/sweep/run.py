@@ -1,7 +1,8 @@
 """All parts of a sweep, one after the other, in a folder that the same command goes on with.
 
-points/NAME/pretrain, finetune-SEED, probe-SEED.json     the parts of a point
-scratch/finetune-SEED                                    fine-tuning without weights
+points/NAME/pretrain                   the pre-training of a point
+points/NAME/finetune-SEED, probe-SEED.json   what its weights are worth
+scratch/finetune-SEED, probe-SEED.json       the same without weights
 sweep.json, sweep.csv, sweep.md, sweep.png               what they came to, renewed after every point
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from fdsl.formulas import family
 from fdsl.sweep.config import SweepConfig
 from fdsl.sweep.parts import check_part, complete, probed
 from fdsl.sweep.plot import write_plot
-from fdsl.sweep.results import JSON_FILE, PLOT_FILE, Row, SweepResult, spread, table, write_results
+from fdsl.sweep.results import JSON_FILE, PLOT_FILE, Measured, Row, SweepResult, spread, table, write_results
 from fdsl.sweep.sweeps import Point
 from fdsl.train import FinetuneConfig, PretrainConfig
 from fdsl.train.config import parse_options
@@ -216,14 +217,12 @@ def _claimed(config: SweepConfig) -> Iterator[None]:
 def _run(plan: Plan, console: Console) -> SweepResult:
     """Complete the parts in their order; renew the files whenever a point brought something new, and at the end."""
     config = plan.config
-    scratch, seconds, _ = _finetuned("from scratch", plan.scratch, console)
-    result = SweepResult(config=config, scratch=scratch, scratch_seconds=seconds, rows=())
+    scratch, _ = _measured("from scratch", plan.scratch, console)
+    result = SweepResult(config=config, scratch=scratch, rows=())
     for number, (point, pretraining, classes) in enumerate(plan.pretrainings, 1):
         console.print(f"\n[bold]{config.sweep} {point.name}[/], {number} of {len(plan.pretrainings)}")
         row, new = _point(plan, point, pretraining, classes, console)
-        result = SweepResult(
-            config=config, scratch=scratch, scratch_seconds=seconds, rows=(*result.rows, row)
-        )
+        result = replace(result, rows=(*result.rows, row))
         if new or result.whole:
             write_plot(result, config.out / PLOT_FILE)
             write_results(result, config.out)
@@ -234,42 +233,34 @@ def _point(
     plan: Plan, point: Point, pretraining: PretrainConfig, classes: int, console: Console
 ) -> tuple[Row, bool]:
     """Complete a point; return its row, and whether anything had been left to do."""
-    run, new = complete(pretraining)
+    run, trained = complete(pretraining)
     console.print(f"{'pre-trained':<14} {_percent(run)} of held-out drawings  {_time(run)}")
-    finetunings = plan.finetunings(pretraining)
-    finetuned, seconds, tuned = _finetuned("fine-tuned", finetunings, console)
-    linear, knn = {}, {}
-    for seed, config in finetunings.items():
-        found, made = probed(config.out.parent / f"probe-{seed}.json", config)
-        linear[seed], knn[seed] = float(found["linear"]), float(found["knn"])
-        new |= made
-    console.print(f"{'linear probe':<14} {spread(linear)}%, nearest neighbours {spread(knn)}%")
+    measured, new = _measured("fine-tuned", plan.finetunings(pretraining), console)
     row = Row(
         point=point,
         pretext=run.number("accuracy"),
         chance=1 / classes,
         loss=run.number("loss"),
-        finetuned=finetuned,
-        linear=linear,
-        knn=knn,
-        seconds={"pretraining": run.number("seconds"), "finetuning": seconds},
+        seconds=run.number("seconds"),
+        measured=measured,
     )
-    return row, new or tuned
+    return row, trained or new
 
 
-def _finetuned(
-    what: str, configs: dict[int, FinetuneConfig], console: Console
-) -> tuple[dict[int, float], float, bool]:
-    """Complete fine-tunings; return test accuracies by seed, seconds in all, and whether any had been left to do."""
-    accuracies: dict[int, float] = {}
+def _measured(what: str, configs: dict[int, FinetuneConfig], console: Console) -> tuple[Measured, bool]:
+    """Complete the fine-tunings and probes, a seed each; return them, and whether any had been left to do."""
+    finetuned, linear, knn = {}, {}, {}
     seconds, new = 0.0, False
     for seed, config in configs.items():
         with hushed():
             run, made = complete(config)
         console.print(f"{what:<14} {_percent(run)}  seed {seed:<4} {_time(run)}")
-        accuracies[seed] = run.number("accuracy")
-        seconds, new = seconds + run.number("seconds"), new or made
-    return accuracies, seconds, new
+        found, probed_now = probed(config.out.parent / f"probe-{seed}.json", config)
+        finetuned[seed], seconds = run.number("accuracy"), seconds + run.number("seconds")
+        linear[seed], knn[seed] = float(found["linear"]), float(found["knn"])
+        new |= made or probed_now
+    console.print(f"{'linear probe':<14} {spread(linear)}%, nearest neighbours {spread(knn)}%")
+    return Measured(finetuned=finetuned, linear=linear, knn=knn, seconds=seconds), new
 
 
 def _percent(run: Run) -> str:

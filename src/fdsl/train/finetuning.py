@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rich
+import torch
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -94,9 +95,7 @@ class FinetuneTask:
         flip = config.data != "digits" if config.flip is None else config.flip
         self._training = TrainingBatches(images, size, method, flip=flip, seed=config.seed)
         self._test = squares(test_images, config, size)
-        sample = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
-        pixels = SquareImages(images.subset(sample), size).pixels(np.arange(len(sample)))
-        self.standardize = Standardize.of([pixels], fabric.device)
+        self.standardize = statistics(images, size, fabric.device)
         self._mixing = Mixing(
             classes=self._classes,
             mixup=config.mixup,
@@ -154,7 +153,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         FdslError: the loss stopped being a finite number.
     """
     run = RunFolder(config, "finetune", FinetuneTask.columns)
-    architecture = _architecture(config)
+    architecture = architecture_of(config)
     images, test_images = open_splits(config)
     skipped = images.skipped + test_images.skipped
     if skipped:
@@ -194,8 +193,13 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     return result
 
 
-def _architecture(config: FinetuneConfig) -> Architecture:
-    """Return the model asked for: fields of the config first, then what the weights say, then the default."""
+def architecture_of(config: FinetuneConfig) -> Architecture:
+    """Return the model asked for: fields of the config first, then what the weights say, then the default.
+
+    Raises:
+        InputError: the weights are not there, or nothing says what model they are of.
+        DataError: the config beside the weights cannot be read.
+    """
     described = describe_weights(config.weights) if config.weights is not None else None
     if config.weights is not None and described is None and config.model is None:
         raise InputError(f"model must be given, got None: no config.json lies beside {config.weights}")
@@ -205,8 +209,11 @@ def _architecture(config: FinetuneConfig) -> Architecture:
         return Architecture(model=model, model_args=args, size=config.size or default_size(model))
     if config.model in (None, described.model):
         args = {**described.model_args, **args}
-    return Architecture(
-        model=config.model or described.model, model_args=args, size=config.size or described.size
+    return replace(
+        described,
+        model=config.model or described.model,
+        model_args=args,
+        size=config.size or described.size,
     )
 
 
@@ -232,13 +239,25 @@ def open_splits(config: FinetuneConfig) -> tuple[RealImages, RealImages]:
     return images, test_images
 
 
+def statistics(images: RealImages, size: int, device: torch.device) -> Standardize:
+    """Return the standardization by some of the images, evenly chosen, at `size` pixels."""
+    sample = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
+    pixels = SquareImages(images.subset(sample), size).pixels(np.arange(len(sample)))
+    return Standardize.of([pixels], device)
+
+
+def starting_model(config: FinetuneConfig, architecture: Architecture, *, classes: int) -> nn.Module:
+    """Return the model with the random weights that a fine-tuning of this seed starts from."""
+    reseed(config.seed, "finetune weights", 0)
+    name, args, size = architecture.model, architecture.model_args, architecture.size
+    return build_model(name, args, size=size, classes=classes, drop_path=config.drop_path)
+
+
 def _model(
     config: FinetuneConfig, architecture: Architecture, *, classes: int
 ) -> tuple[nn.Module, MatchReport | None]:
     """Build the model and fill it with the weights; what they did not fill is said aloud."""
-    reseed(config.seed, "finetune weights", 0)
-    name, args, size = architecture.model, architecture.model_args, architecture.size
-    model = build_model(name, args, size=size, classes=classes, drop_path=config.drop_path)
+    model = starting_model(config, architecture, classes=classes)
     if config.weights is None:
         return model, None
     match = load_weights(model, config.weights)
