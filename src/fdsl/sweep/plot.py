@@ -71,8 +71,8 @@ def _accuracies(axes: Axes, result: SweepResult) -> None:
     percent_axis(axes)
     # The names of the colours get a strip of their own on top.
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.12 * (high - low))
-    axes.legend(frameon=False, loc="upper left", ncols=5, handlelength=1.4, columnspacing=1,
+    axes.set_ylim(low, high + 0.2 * (high - low))
+    axes.legend(frameon=False, loc="upper left", ncols=3, handlelength=1.6, columnspacing=1.4,
                 labelcolor=LIGHT[INK], borderaxespad=0)  # fmt: skip
 
 

@@ -107,9 +107,7 @@ def make_plan(config: SweepConfig) -> Plan:
     pretrainings = []
     for point in config.points():
         pretraining = pretrain_config(config, point)
-        given = {} if pretraining.classes is None else {"classes": pretraining.classes}
-        drawn = family(pretraining.family, **given, **parse_options("options", pretraining.options))
-        pretrainings.append((point, pretraining, drawn.classes))
+        pretrainings.append((point, pretraining, categories(pretraining)))
     return Plan(config=config, pretrainings=tuple(pretrainings), scratch=scratch, skipped=skipped)
 
 
@@ -134,6 +132,16 @@ def pretrain_config(config: SweepConfig, point: Point) -> PretrainConfig:
         "checkpoint_every": max(1, min(MOST_BETWEEN, steps // CHECKPOINTS)),
     }
     return PretrainConfig.from_json({**recipe.to_json(), **fields, **point.fields})
+
+
+def categories(pretraining: PretrainConfig) -> int:
+    """Return how many categories a pre-training tells apart.
+
+    Raises:
+        InputError: the family is unknown, has no such field, or a value is out of its range.
+    """
+    given = {} if pretraining.classes is None else {"classes": pretraining.classes}
+    return family(pretraining.family, **given, **parse_options("options", pretraining.options)).classes
 
 
 def finetune_config(config: SweepConfig, folder: Path, weights: Path | None, seed: int) -> FinetuneConfig:

@@ -18,7 +18,7 @@ from fdsl.errors import InputError, check_choice, check_int
 MOST_CLASSES = 1_000_000
 AS_IS = "as-is"
 _RANGE = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)")
-_ALTERATION = re.compile(r"[A-Za-z]\w*(?:=[\w.,+-]+)?")
+_ALTERATION = re.compile(r"[a-z]+=\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +99,11 @@ def _system(text: str) -> Point:
 
 
 def _alteration(text: str) -> Point:
-    """Read the word for no alteration, or one as KEY=VALUE; which there are is the drawing's to say."""
+    """Read the word for no alteration, or one as KIND=STRENGTH; which there are is the drawing's to say."""
     if text == AS_IS:
         return Point(name=AS_IS, fields={})
     if not _ALTERATION.fullmatch(text):
-        raise InputError(f"values of contours must be {AS_IS} or an alteration as KEY=VALUE, got {text!r}")
+        raise InputError(f"values of contours must be {AS_IS} or alterations KIND=STRENGTH, got {text!r}")
     return Point(name=text, fields={"alter": (text,)})
 
 
@@ -143,7 +143,7 @@ SWEEPS: dict[str, Sweep] = {
             name="contours",
             summary="RCDB as it is, and with its contours altered",
             axis="contours",
-            values=(AS_IS, "broken=20"),
+            values=(AS_IS, "broken=20", "scattered=4", "filled=0", "outline=1", "width=3"),
             point=_alteration,
         ),
     )
