@@ -53,12 +53,16 @@ def test_threads_double_up_to_all_cores(cores, threads):
     assert _threads(cores) == threads
 
 
-def test_contours_walk_outward_as_far_as_they_have_strokes():
-    table = fdsl.RCDB(classes=4).table(0, [0, 1, 2, 3], [0, 0, 0, 0])
+@pytest.mark.parametrize("name", ["RCDB", "SegRCDB"])
+def test_contours_walk_outward_as_far_as_they_have_strokes(name):
+    table = fdsl.family(name, classes=4).table(0, [0, 1, 2, 3], [0, 0, 0, 0])
     short, long = (fdsl.Renderer(512)(_walking(table, 1000, strokes)) for strokes in (2, 40))
     middle = np.abs(np.arange(512) - 256)
     for few, many in zip(short, long, strict=True):
-        reach = [max(middle[(image < 255).any(axis)].max() for axis in (0, 1)) for image in (few, many)]
+        reach = [
+            max(middle[(image != table.background).any(axis)].max() for axis in (0, 1))
+            for image in (few, many)
+        ]
         assert 25 <= reach[0] < 80 < reach[1]
 
 

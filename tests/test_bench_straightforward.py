@@ -11,14 +11,34 @@ from fdsl.bench import straightforward
 
 
 @pytest.mark.parametrize("size", [224, 512])
-def test_straightforward_strokes_are_the_renderer_s(size):
+@pytest.mark.parametrize("name", ["RCDB", "SegRCDB"])
+def test_straightforward_strokes_are_the_renderer_s(name, size):
     """At the native size both draw the same polygons with Pillow's rule, so every pixel agrees."""
-    table = fdsl.RCDB(classes=4).table(0, [0, 1, 2], [0, 1, 2])
+    table = fdsl.family(name, classes=4).table(0, [0, 1, 2], [0, 1, 2])
     ours = fdsl.Renderer(size, lines="crisp")(table)
     for row in range(3):
         slow = np.asarray(straightforward.draw(table, row, size))
         agreement = (slow == ours[row]).mean()
         assert agreement == 1.0 if size == 512 else agreement > 0.9
+
+
+def test_straightforward_noise_is_the_renderer_s():
+    table = fdsl.PerlinNoiseDB().table(0, [0, 24, 1000, 1295], [0, 1, 2, 3])
+    ours = fdsl.Renderer(224, lines="crisp")(table)
+    for row in range(4):
+        slow = np.asarray(straightforward.draw(table, row, 224)).astype(int)
+        assert np.abs(slow - ours[row]).max() <= 1
+
+
+def test_straightforward_curves_run_where_the_renderer_s_do():
+    """With other vertices: a line may be a pixel aside, and is seldom further."""
+    table = fdsl.BezierCurveDB().table(0, [0, 24, 143, 900], [0, 1, 2, 3])
+    ours = fdsl.Renderer(224, lines="crisp")(table) > 0
+    for row in range(4):
+        slow = np.asarray(straightforward.draw(table, row, 224)) > 0
+        around = sum(np.roll(slow, shift, (0, 1)) for shift in np.ndindex(3, 3)) > 0
+        assert around[1:, 1:][np.roll(ours[row], 1, (0, 1))[1:, 1:]].mean() > 0.98
+        assert abs(slow.sum() / ours[row].sum() - 1) < 0.05
 
 
 @pytest.mark.parametrize(

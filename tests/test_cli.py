@@ -82,12 +82,13 @@ def test_preview_draws_every_family(family, tmp_path, capsys):
 def test_preview_is_a_function_of_its_options(tmp_path):
     base = ["preview", "rcdb", *QUICK]
     variants = {"again": [], "seed": ["--seed", "1"], "paper": ["--options", "variant=paper"]}
+    variants |= {"altered": ["--alter", "broken=50", "width=2"], "other": ["--alter", "width=2", "broken=50"]}
     pictures = {}
     for name, more in {"first": [], **variants}.items():
         assert main([*base, "--out", f"{name}.png", *more]) == 0
         pictures[name] = (tmp_path / f"{name}.png").read_bytes()
     assert pictures["again"] == pictures["first"]
-    assert len(set(pictures.values())) == 3
+    assert len(set(pictures.values())) == 5
 
 
 BAD_INPUT = [
@@ -118,6 +119,8 @@ BAD_INPUT = [
     (["preview", "RCDB", "--options", "nosuch=1"], "nosuch"),
     (["preview", "RCDB", "--options", "variant"], "options must be KEY=VALUE pairs, got 'variant'"),
     (["preview", "RCDB", "--options", "variant=other"], "variant must be one of"),
+    (["preview", "RCDB", "--alter", "brocken=3"], "did you mean 'broken'?"),
+    (["preview", "RCDB", "--alter", "outline=0"], "alter, outline: width must be in 1..256, got 0"),
     (["preview", "RCDB", "--out", "sheet.txt"], "out must end in .png"),
     (["preview", "RCDB", "--out", "."], "out must be a file"),
     (["preview", "RCDB", *QUICK, "--out", "/proc/nosuch/sheet.png"], "/proc/nosuch"),

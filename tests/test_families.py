@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import fdsl
 from fdsl.errors import InputError
+from fdsl.formulas import altered_family
 
 FAMILIES = sorted(fdsl.families())
 CLASSES, SEED = 8, 7
@@ -24,6 +25,7 @@ CLASSES, SEED = 8, 7
 # The first instances of eight categories at 224 px, crisp. A change of these publishes a new dataset: raise the
 # family's `version` with it.
 GOLDEN = {
+    "BezierCurveDB": "7795bb5672131123",
     "Contractive": "634ea5dc290cfa1f",
     "ExFractalDB": "fd339a9f13b26a7c",
     "FractalDB": "c09463887c4bf031",
@@ -31,8 +33,19 @@ GOLDEN = {
     "OFDB2D": "5bcd8713a8e4068b",
     "OFDB3D": "1f0ec5f886546ed9",
     "OnePFrac": "eba7e566ef29c3a5",
+    "PerlinNoiseDB": "8f57efeebec49e4e",
     "RCDB": "ebbf26834a4b8e0d",
+    "SegRCDB": "ce73ee20139b135e",
     "VisualAtom": "7dbb14b6dd5156fb",
+}
+
+# The same of RCDB altered.
+ALTERED = {
+    "broken=30": "cfcde578b05c4cbd",
+    "scattered=9": "dd5395c665e53825",
+    "filled=2": "ee1a1d9f623f4fdf",
+    "outline=2": "7f7d6d911ea3f195",
+    "width=4": "c5ada00373e40c73",
 }
 
 
@@ -53,12 +66,22 @@ def test_golden_digest(family):
     assert digest(golden_images(family)) == GOLDEN[family.name], "these pixels are another dataset version"
 
 
+@pytest.mark.parametrize("text", ALTERED)
+def test_golden_digest_of_altered_images(text):
+    family = altered_family(fdsl.RCDB(classes=CLASSES), text)
+    assert digest(golden_images(family)) == ALTERED[text], (
+        "these pixels are another version of the alteration"
+    )
+
+
 PROGRAM = f"""
 import numpy as np, fdsl
 from hashlib import sha256
+from fdsl.formulas import altered_family
 recipe = fdsl.Augmentation(hflip=0.5, auto_augment="rand-m9-mstd0.5-inc1-p1.0", random_erasing=0.5)
-for name in {FAMILIES}:
-    family, n = fdsl.family(name, classes={CLASSES}), np.arange({CLASSES})
+for name in {FAMILIES + list(ALTERED)}:
+    n, (base, *texts) = np.arange({CLASSES}), ("RCDB", name) if "=" in name else (name,)
+    family = altered_family(fdsl.family(base, classes={CLASSES}), *texts)
     table = family.table({SEED}, n, n)
     plan = recipe.plan(0, n, n, 0, canvas=family.native_size, size=96, channels=family.channels)
     drawn = [fdsl.Renderer(224, "crisp", threads=3)(table)]
@@ -93,7 +116,7 @@ def test_digests_in_other_processes(target, digests_here, tmp_path):
     if target == "AVX2" and "avx2" not in Path("/proc/cpuinfo").read_text().split():
         pytest.skip("this processor has no AVX2")
     digests = digests_here if TARGETS[target] is None else printed_digests(TARGETS[target], tmp_path)
-    assert {name: first for name, (first, *_) in digests.items()} == GOLDEN
+    assert {name: first for name, (first, *_) in digests.items()} == GOLDEN | ALTERED
     assert digests == digests_here
 
 
@@ -173,6 +196,6 @@ def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(InputError, match=r"family must be one of .* got 'rcbd'"):
         fdsl.family("rcbd")
     with pytest.raises(
-        InputError, match=r"field of RCDB must be one of classes, files, variant, got 'varaint'.*did you mean"
+        InputError, match=r"field of RCDB must be one of classes, files, variant, .*'varaint'.*did you mean"
     ):
         fdsl.family("rcdb", varaint="paper")

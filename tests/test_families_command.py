@@ -51,6 +51,13 @@ def test_the_page_s_sheets_show_what_is_drawn(name):
         assert (np.asarray(sheet.convert("RGB")) == np.asarray(drawn.convert("RGB"))).all(), "make docs"
 
 
+def test_the_list_fits_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["families"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if "https://" not in line and not line.startswith("fdsl")) <= 60
+
+
 def test_the_list_names_every_family_and_draws_nothing(tmp_path):
     program = (
         "import os, fdsl.cli, fdsl.formulas.search as search, fdsl.render.renderer as renderer\n"
@@ -61,7 +68,7 @@ def test_the_list_names_every_family_and_draws_nothing(tmp_path):
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
     )
     for name in FAMILIES:
-        assert f"\n {name} " in done.stdout
+        assert f"\n{name}\n  " in f"\n{done.stdout}"
     assert os.listdir(tmp_path) == []
 
 
@@ -69,7 +76,7 @@ def test_one_family_says_its_fields_and_a_category(capsys):
     assert main(["families", "rcdb"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("RCDB\nRadial contours")
-    assert "\nsource          Kataoka et al., CVPR 2022, https://arxiv.org/abs/2206.09132\n" in out
+    assert "\n  source     Kataoka et al., CVPR 2022, https://arxiv.org/abs/2206.09132\n" in out
     assert '\n  variant = released, paper\n      "released", the authors\' script: ' in out
     assert f"\n  vertices: {fdsl.RCDB().category(0, 0)['vertices']}\n" in out
 
@@ -80,8 +87,8 @@ def test_speed_and_thumbnails(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "SPEED_IMAGES", 2)
     assert main(["families", "rcdb", "--speed", "--thumbnails", "new/pictures"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "new/pictures/RCDB.png"
-    rate = next(line for line in lines if line.startswith("  RCDB: "))
+    assert "  thumbnail  new/pictures/RCDB.png" in lines
+    rate = next(line for line in lines if line.startswith("  speed "))
     assert float(rate.split()[1].replace(",", "")) > 0
     with Image.open(tmp_path / "new" / "pictures" / "RCDB.png") as sheet:
         assert sheet.size == (590, 394)

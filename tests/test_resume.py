@@ -92,6 +92,32 @@ def test_resume_refuses_another_dataset(tmp_path: Path) -> None:
         pretrain(dataclasses.replace(config, resume=True))
 
 
+def test_alterations_are_part_of_the_dataset(tmp_path: Path) -> None:
+    altered = pretrain_config(tmp_path / "run", alter=("width=3", "broken=20"))
+    pretrain(altered)
+    record = json.loads((altered.out / "run.json").read_text())
+    base = fdsl.LineWidth(fdsl.RCDB(classes=4), width=3)
+    assert record["dataset"] == fdsl.BrokenContours(base, strokes=20).digest(0)
+    with pytest.raises(InputError, match=r"alter must be \['width=3', 'broken=20'\] as in the run"):
+        pretrain(dataclasses.replace(altered, alter=("broken=20", "width=3"), resume=True))
+    assert pretrain(dataclasses.replace(altered, samples=78, resume=True)).steps == 13
+    plain = pretrain_config(tmp_path / "plain")
+    pretrain(plain)
+    name = "model.safetensors"
+    assert (altered.out / name).read_bytes() != (plain.out / name).read_bytes()
+
+
+def test_a_field_that_older_runs_know_nothing_of_had_its_default(tmp_path: Path) -> None:
+    config = pretrain_config(tmp_path / "run")
+    pretrain(config)
+    record = json.loads((config.out / "run.json").read_text())
+    del record["config"]["alter"]
+    (config.out / "run.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"alter must be \[\] as in the run"):
+        pretrain(dataclasses.replace(config, alter=("broken=20",), resume=True))
+    assert pretrain(dataclasses.replace(config, samples=78, resume=True)).steps == 13
+
+
 def test_long_runs_find_their_checkpoints(tmp_path: Path) -> None:
     for step in (99_999_999, 100_000_000, 1_000_000_000):
         save_checkpoint(tmp_path, step, {})

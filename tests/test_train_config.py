@@ -67,6 +67,9 @@ def test_unreadable_options_are_refused(options: tuple[str, ...]) -> None:
         ("model_args", ("depth",)),
         ("options", ("variant",)),
         ("options", ("classes=7",)),
+        ("alter", ("broken",)),
+        ("alter", ("brocken=3",)),
+        ("alter", ("width=2", "width=0")),
     ],
 )
 def test_pretrain_fields_out_of_range_are_named(tmp_path: Path, field: str, value: Any) -> None:
@@ -106,6 +109,7 @@ def test_mixup_needs_pairs(tmp_path: Path) -> None:
         deit_tiny_rcdb1k(Path("runs/b")),
         probe_cifar10(Path("runs/c"), Path("data"), Path("runs/a"), labels=5000),
         PretrainConfig(out=Path("d"), crop_scale=None, instances=None, options=("variant=x",)),
+        PretrainConfig(out=Path("e"), alter=("broken=20", "width=2")),
     ],
 )
 def test_configs_survive_json(config: PretrainConfig | FinetuneConfig) -> None:

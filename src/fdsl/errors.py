@@ -52,6 +52,30 @@ def check_float(field: str, value: object, low: float, high: float = math.inf) -
     return float(value)
 
 
+def check_range(
+    field: str, value: object, low: float, high: float, whole: bool = False
+) -> tuple[int, int] | tuple[float, float]:
+    """Return `value` as a tuple if it is a list or tuple of two numbers in [low, high], the first no greater.
+
+    They are integers if `whole`.
+
+    Raises:
+        InputError: it is not, or a number is not finite or lies outside.
+    """
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise InputError(f"{field} must be two numbers, the least and the most, got {value!r}")
+    names = (f"least of {field}", f"most of {field}")
+    least, most = (
+        check_int(name, one, int(low), int(high)) if whole else check_float(name, one, low, high)
+        for name, one in zip(names, value, strict=True)
+    )
+    if least > most:
+        raise InputError(
+            f"{field} must not begin above its end, got {least} and {most}: nothing lies between"
+        )
+    return least, most
+
+
 def check_choice(field: str, value: object, choices: Iterable[str]) -> str:
     """Return `value` if it is one of `choices`; the error suggests the nearest one.
 

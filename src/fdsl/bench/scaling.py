@@ -182,12 +182,14 @@ def _drawing(table: Table, size: int = SIZE, threads: int = 1) -> Work:
 
 
 def _walking(table: RadialStrokes, vertices: int, strokes: int) -> RadialStrokes:
-    """Return contours like VisualAtom's, with the random numbers of `table`: an ellipse in the middle of the canvas, of
-    radius 25 times 1 to 2 either way, whose vertices move by noise of 4 canvas units a stroke."""
+    """Return contours like VisualAtom's, one an image, with the random numbers of `table`: an ellipse in the middle of
+    the canvas, of radius 25 times 1 to 2 either way, whose vertices move by noise of 4 canvas units a stroke."""
     images = len(table)
     ovals_N = np.linspace(1, 2, images, dtype=np.float32)
     return replace(
         table,
+        objects=1,
+        address=table.address[:: table.objects].copy(),
         vertices=np.full(images, vertices, np.int32),
         strokes=np.full(images, strokes, np.int32),
         start=RADIUS * np.stack([ovals_N, ovals_N[::-1]], axis=1),

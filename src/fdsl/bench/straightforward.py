@@ -1,12 +1,14 @@
 """The baseline everyone would write first: Python, NumPy and Pillow, an image at a time, a point at a time.
 
 The images show the same strokes and the same maps as the renderer's. Radial polygons are traced by this
-package's own kernel, so that there the baseline is charged for Pillow's drawing alone.
+package's own kernel, so that there the baseline is charged for Pillow's drawing alone; control points of curves and
+gradients of noise are drawn by it, too.
 """
 
 from __future__ import annotations
 
 import random
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +16,14 @@ from PIL import Image, ImageDraw
 
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.affine3d import DISTANCE, FOCAL, AffineMaps3D
+from fdsl.geometry.curves import BezierCurves, polylines
 from fdsl.geometry.maps import BURN_IN, NEVER
+from fdsl.geometry.noise import GAIN, NODES_A_BLOCK, ZERO, NoiseField, gradients
 from fdsl.geometry.radial import RadialStrokes, polygons
 from fdsl.geometry.table import Table
+
+CURVE_VERTICES = 200
+"""Of every curve, at equal steps: as many as this package's curves have on average."""
 
 
 def draw(table: Table, row: int, size: int) -> Image.Image:
@@ -27,17 +34,22 @@ def draw(table: Table, row: int, size: int) -> Image.Image:
         return _draw_plane(table, row, size)
     if isinstance(table, AffineMaps3D):
         return _draw_space(table, row, size)
+    if isinstance(table, BezierCurves):
+        return _draw_curves(table, row, size)
+    if isinstance(table, NoiseField):
+        return _draw_noise(table, row, size)
     raise TypeError(f"no straightforward drawing of {type(table).__name__}")
 
 
-def _draw_strokes(table: RadialStrokes, row: int, size: int) -> Image.Image:
+def _draw_strokes(table: RadialStrokes, image: int, size: int) -> Image.Image:
     picture = Image.new("L", (size, size), table.background)
     pen = ImageDraw.Draw(picture)
-    points_LV2, grays_L = polygons(table, row)
-    points_LV2 *= size / table.canvas
-    for points_V2, gray in zip(points_LV2.tolist(), grays_L.tolist(), strict=True):
-        corners = [tuple(point) for point in points_V2]
-        pen.line([*corners, corners[0]], fill=gray)
+    for row in range(image * table.objects, (image + 1) * table.objects):
+        points_LV2, grays_L = polygons(table, row)
+        points_LV2 *= size / table.canvas
+        for points_V2, gray in zip(points_LV2.tolist(), grays_L.tolist(), strict=True):
+            corners = [tuple(point) for point in points_V2]
+            pen.line([*corners, corners[0]], fill=gray)
     return picture
 
 
@@ -97,6 +109,34 @@ def _draw_space(table: AffineMaps3D, row: int, size: int) -> Image.Image:
         if 0 <= column < size and 0 <= line < size:
             picture.putpixel((column, line), table.value)
     return picture
+
+
+def _draw_curves(table: BezierCurves, row: int, size: int) -> Image.Image:
+    picture = Image.new("L", (size, size), table.background)
+    pen = ImageDraw.Draw(picture)
+    degree, t = int(table.points[row]) - 1, np.linspace(0, 1, CURVE_VERTICES)
+    weights = np.stack([comb(degree, j) * t**j * (1 - t) ** (degree - j) for j in range(degree + 1)], axis=1)
+    for controls_P2 in polylines(table, row)[0] * (size / table.canvas):
+        pen.line([tuple(point) for point in (weights @ controls_P2).tolist()], fill=table.value)
+    return picture
+
+
+def _draw_noise(table: NoiseField, row: int, size: int) -> Image.Image:
+    across, down = table.cells[row].tolist()
+    x_RC, y_RC = gradients(table, row, 0, 0, across // NODES_A_BLOCK + 1, down + 1)
+    x, y = np.meshgrid(*((np.arange(size) + 0.5) * (cells / size) for cells in (across, down)))
+    column, line = x.astype(int), y.astype(int)
+    u, v = x - column, y - line
+
+    def corner(right: int, below: int) -> NDArray[np.float64]:
+        node = line + below, column + right
+        return x_RC[node] * (u - right) + y_RC[node] * (v - below)
+
+    share_x, share_y = (t**3 * (t * (6 * t - 15) + 10) for t in (u, v))
+    above = corner(0, 0) + share_x * (corner(1, 0) - corner(0, 0))
+    below = corner(0, 1) + share_x * (corner(1, 1) - corner(0, 1))
+    noise = above + share_y * (below - above)
+    return Image.fromarray((ZERO + 0.5 + GAIN * noise).astype(np.uint8))
 
 
 def _choices(

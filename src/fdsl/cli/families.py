@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +11,6 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from fdsl.bench.timing import measure, repeated
 from fdsl.cli.parse import parse
@@ -23,7 +21,7 @@ from fdsl.evaluate.sheet import save_picture
 from fdsl.formulas import Family, families, family_class
 from fdsl.render import Renderer
 
-WIDTH = 110
+WIDTH, HEADING = 110, 11
 SPEED_SIZE, SPEED_CLASSES, SPEED_IMAGES = 224, 16, 64
 
 
@@ -63,60 +61,71 @@ def run(argv: list[str]) -> None:
         write_page(config.markdown)
         print(f"{config.markdown}: {len(classes)} families")
         return
+    for cls in classes:
+        print("\n".join(_in_short(cls) if config.name is None else _about(cls)))
+        for line in _found_here(cls, config):
+            print(line, flush=True)
+        print()
     if config.name is None:
-        _print_table(classes)
-    else:
-        print("\n".join(_about(classes[0])))
+        print("fdsl families NAME says all about one, fdsl preview NAME draws a sheet of it.")
+
+
+def _in_short(cls: type[Family]) -> Iterator[str]:
+    one = entry(cls)
+    yield one.name
+    yield from textwrap.wrap(one.drawn, _width(), initial_indent="  ", subsequent_indent="  ")
+    yield from _fact("fields", "; ".join(one.settings.split("\n")) or "classes alone")
+    yield from _facts(one)
+
+
+def _found_here(cls: type[Family], config: FamiliesConfig) -> Iterator[str]:
+    """Measure and draw what the options ask for, and say where it is."""
     if config.speed:
         threads = usable_cores()
-        print(f"\nimages/s here, {SPEED_SIZE} px, {threads} thread{'s' * (threads > 1)}")
-        for cls in classes:
-            print(f"  {cls.name}: {images_per_second(cls):,.0f}", flush=True)
+        where = f"here at {SPEED_SIZE} px, {threads} thread{'s' * (threads > 1)}"
+        yield from _fact("speed", f"{images_per_second(cls):,.0f} images/s {where}")
     if config.thumbnails is not None:
-        print()
-        for cls in classes:
-            save_picture(thumbnail(cls), file := config.thumbnails / f"{cls.name}.png")
-            print(file)
+        save_picture(thumbnail(cls), file := config.thumbnails / f"{cls.name}.png")
+        yield f"  {'thumbnail':<{HEADING}}{file}"
 
 
-def _print_table(classes: list[type[Family]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("family", "what is drawn", "fields", "native", "colours", "source"):
-        table.add_column(heading, no_wrap=heading == "family", overflow="fold")
-    for one in map(entry, classes):
-        size = f"{one.native_size} px"
-        table.add_row(one.name, one.drawn, one.settings, size, one.colours, one.citation, end_section=True)
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    console.print(table)
-    print("fdsl families NAME says all about one, fdsl preview NAME draws a sheet of it.")
+def _width() -> int:
+    return min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
+
+
+def _fact(heading: str, text: str) -> list[str]:
+    """Return a line, or as many as it takes, of what is known under a heading."""
+    return textwrap.wrap(
+        f"{heading:<{HEADING}}{text}",
+        _width(),
+        initial_indent="  ",
+        subsequent_indent=" " * (HEADING + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _about(cls: type[Family]) -> Iterator[str]:
     one = entry(cls)
     yield one.name
     for paragraph in (one.drawn, *one.more):
-        yield from (*textwrap.wrap(paragraph, WIDTH), "")
+        yield from (*textwrap.wrap(paragraph, _width()), "")
     yield from _facts(one)
     yield "\nfields"
     for field in one.fields:
         yield f"  {field.name} = {field.default}"
-        yield from textwrap.wrap(field.text, WIDTH, initial_indent="      ", subsequent_indent="      ")
+        yield from textwrap.wrap(field.text, _width(), initial_indent="      ", subsequent_indent="      ")
     yield "\ncategory 0 of seed 0"
     yield from (f"  {line}" for line in parameter_lines(cls(classes=2).category(0, 0)))
 
 
 def _facts(one: Entry) -> Iterator[str]:
-    yield f"source          {one.source}"
-    yield f"native size     {one.native_size} px"
-    yield f"colours         {one.colours}"
-    files = (
-        f"fdsl params export {one.name} writes them, --options files=FOLDER reads them"
-        if one.published
-        else "none"
-    )
-    yield f"category files  {files}"
+    yield from _fact("images", f"{one.colours}, native size {one.native_size} px")
+    yield from _fact("labels", ", ".join(one.labels))
+    if one.published:
+        how = f"fdsl params export {one.name} writes, --options files=FOLDER reads them"
+        yield from _fact("files", f"categories as published: {how}")
+    yield from _fact("source", one.source)
 
 
 def images_per_second(cls: type[Family]) -> float:

@@ -15,7 +15,8 @@ def run(argv: list[str]) -> None:
     from fdsl.train import pretrain
 
     result = pretrain(config)
+    pixels = "the pixels of " if result.target == "mask" else ""
     print(
         f"{result.out}: {result.samples:,} images in {result.seconds:,.0f} s ({result.samples_per_second:,.0f}/s); "
-        f"{result.accuracy:.1%} of {result.held_out:,} held-out images recognised"
+        f"{result.accuracy:.1%} of {pixels}{result.held_out:,} held-out images recognised"
     )

@@ -12,7 +12,8 @@ import tyro
 from fdsl.cli.parse import parse
 from fdsl.errors import check_int
 from fdsl.evaluate.sheet import check_picture_path, family_sheet, save_picture
-from fdsl.formulas import family
+from fdsl.formulas import altered_family, family
+from fdsl.formulas.altered import read_alterations
 from fdsl.train.config import parse_options
 
 
@@ -43,12 +44,15 @@ class PreviewConfig:
     (drawn at the native size and resampled), or auto."""
     options: tuple[str, ...] = ()
     """Further fields of the family as KEY=VALUE, for example variant=paper."""
+    alter: tuple[str, ...] = ()
+    """What is done to the drawn images, in order, as KIND=STRENGTH: broken, scattered, filled, outline, width."""
 
     def __post_init__(self) -> None:
         check_int("categories", self.categories, 1)
         check_int("instances", self.instances, 1)
         check_picture_path("out", self.out)
         parse_options("options", self.options)
+        read_alterations("alter", self.alter)
 
 
 def run(argv: list[str]) -> None:
@@ -58,10 +62,12 @@ def run(argv: list[str]) -> None:
     if config.classes is not None:
         fields["classes"] = config.classes
     started = time.perf_counter()
-    drawn = family(config.family, **fields)
+    base = family(config.family, **fields)
+    drawn = altered_family(base, *config.alter)
     sheet = family_sheet(
         drawn, config.categories, config.instances, size=config.size, seed=config.seed, lines=config.lines
     )
     save_picture(sheet, config.out)
     count, seconds = config.categories * config.instances, time.perf_counter() - started
-    print(f"{config.out}: {count} images of {drawn.name}, {config.size} px, {seconds:.1f} s")
+    what = ", ".join([base.name, *config.alter])
+    print(f"{config.out}: {count} images of {what}, {config.size} px, {seconds:.1f} s")

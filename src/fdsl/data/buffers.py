@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -57,6 +57,8 @@ class Buffer:
         self._pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
         self._labels = torch.empty(shape[:1], dtype=torch.int64, pin_memory=pinned)
         self._device = device
+        self.targets: dict[str, NDArray[Any]] = {}
+        """Other labels of the batch than categories; sent from memory of their own."""
         self._fence = CudaFence(device) if pinned and fence is None else fence
 
     def reopen(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -73,6 +75,11 @@ class Buffer:
         if self._fence is not None:
             self._fence.set()
         return pixels, labels
+
+    def send_targets(self) -> dict[str, Tensor]:
+        """Return `targets` on the device; categories of pixels as int64, which a cross-entropy wants."""
+        sent = {name: torch.from_numpy(values).to(self._device) for name, values in self.targets.items()}
+        return {name: values.long() if name == "mask" else values for name, values in sent.items()}
 
 
 class Recycled:

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
+from fdsl.data.targets import FreeLabels, check_targets
 from fdsl.errors import InputError, check_int
 from fdsl.formulas import Family
 from fdsl.formulas.base import MAX_INSTANCE
@@ -22,7 +24,7 @@ UNLIMITED = 1000
 """Instances a category that make an epoch when `instances` is None."""
 
 
-class FormulaDataset(Dataset[tuple[Any, int]]):
+class FormulaDataset(Dataset[tuple[Any, Any]]):
     """Images of a family by index, category after category as a folder would list them.
 
     An image depends on (family, seed, index) and, for unlimited instances, the epoch: not on workers, threads, batch
@@ -33,7 +35,10 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         instances: images a category; None for new ones every epoch, 1,000 a category each.
         size: side of the images, 32..1024 pixels.
         seed: the dataset's, 0..2^32-1. Another seed is another dataset, other categories included.
-        transform: applied to each PIL image of `dataset[i]`.
+        transform: applied to each PIL image of `dataset[i]`; one that moves pixels does not move targets with them, a
+            `view` does.
+        targets: what `dataset[i]` hands out beside the image: one of the labels of `fdsl.data.targets` by name, or
+            several as a dict; None is the family's own: "class", or SegRCDB's "mask" and MultiFractal's "classes".
         lines: "auto", "crisp", "area" or "native"; see `fdsl.Renderer`.
         threads: how many threads draw a batch; None for all cores, one inside a DataLoader worker.
 
@@ -49,6 +54,7 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         seed: int = 0,
         transform: Callable[[Image.Image], Any] | None = None,
         *,
+        targets: str | Sequence[str] | None = None,
         lines: str = "auto",
         threads: int | None = None,
     ) -> None:
@@ -58,6 +64,7 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
         self.instances = None if instances is None else check_int("instances", instances, 1, MAX_INSTANCE)
         self.seed = check_seed(seed)
         self.transform = transform
+        self.targets = check_targets(family, targets)
         self.lines, self.threads = lines, threads
         self.size = Renderer(size, lines, threads).size
         self.classes = [f"{k:05d}" for k in range(family.classes)]
@@ -131,22 +138,49 @@ class FormulaDataset(Dataset[tuple[Any, int]]):
 
         `view`, `tone`, `retouch` and `out` are as in `fdsl.Renderer`.
         """
-        threads = 1 if self.threads is None and get_worker_info() is not None else self.threads
-        renderer = Renderer(self.size, self.lines, threads)
-        return renderer(self.family.table(self.seed, categories, instances), view, tone, retouch, out)
+        table = self.family.table(self.seed, categories, instances)
+        return self._renderer()(table, view, tone, retouch, out)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        """Return (image, label): the transform's output, or an RGB PIL image as ImageFolder gives."""
+    def draw_targets(
+        self, categories: ArrayLike, instances: ArrayLike, view: ArrayLike | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the targets of images by identity, a row each; see `fdsl.data.targets` for shapes and units.
+
+        Args:
+            categories: int [N].
+            instances: int [N].
+            view: with which the images are drawn, as in `fdsl.Renderer`.
+        """
+        names = (self.targets,) if isinstance(self.targets, str) else self.targets
+        free = FreeLabels(self.family, self.seed, categories, instances, self._renderer(), view)
+        return {name: free[name] for name in names}
+
+    def _renderer(self) -> Renderer:
+        threads = 1 if self.threads is None and get_worker_info() is not None else self.threads
+        return Renderer(self.size, self.lines, threads)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Return (image, target): the transform's output, or an RGB PIL image as ImageFolder gives.
+
+        The target is an int for "class", a tensor for other labels, a dict of them where there are several.
+        """
         return self.__getitems__([index])[0]
 
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, int]]:
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
         """Draw a batch at once; a DataLoader's fetcher calls this."""
-        images = self.render(indices)
-        return [
-            (self._finished(image), label)
-            for image, label in zip(images, self.labels(indices).tolist(), strict=True)
+        identity = self.identify(indices)
+        images, labels = self.draw(*identity), self.draw_targets(*identity)
+        rows = [
+            {name: _value(name, column[row]) for name, column in labels.items()} for row in range(len(images))
         ]
+        targets = [row[self.targets] for row in rows] if isinstance(self.targets, str) else rows
+        return [(self._finished(image), target) for image, target in zip(images, targets, strict=True)]
 
     def _finished(self, image: NDArray[np.uint8]) -> Any:
         picture = Image.fromarray(image).convert("RGB")
         return picture if self.transform is None else self.transform(picture)
+
+
+def _value(name: str, row: NDArray[Any]) -> int | Tensor:
+    """Return one image's label as a DataLoader collates it."""
+    return int(row) if name == "class" else torch.from_numpy(np.ascontiguousarray(row))

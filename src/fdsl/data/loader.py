@@ -28,7 +28,8 @@ from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.random import check_seed
 from fdsl.render.retouch import Retouch
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Any]
+"""Images and their targets: a tensor, or a dict of tensors by label."""
 
 CROPS = Augmentation(crop_scale=(0.35, 1.0))
 """The augmentation of a loader that is told none: random crops down to a third of the canvas."""
@@ -76,8 +77,10 @@ class Loader:
         ahead: batches that are drawn ahead, 1..64.
 
     Yields:
-        (images, targets): float32 [B, 3, H, W] and int64 [B]; float32 [B, classes] with mixup, CutMix or smoothing. The
-        channels of gray images are one in memory (stride 0) where mean and std are alike: `clone` before changing them.
+        (images, targets): float32 [B, 3, H, W] and int64 [B]; float32 [B, classes] with mixup, CutMix or smoothing.
+        Where `dataset.targets` are other labels than the class: the tensor of one, or a dict of several, each moved by
+        the crops and flips of its image (a mask is int64 here). The channels of gray images are one in memory (stride
+        0) where mean and std are alike: `clone` before changing them.
 
     Raises:
         InputError: an argument is out of range or does not fit another; nothing is drawn then.
@@ -124,6 +127,11 @@ class Loader:
         )
         if self.mixing.mixes and self.batch_size % 2:
             raise InputError(f"batch_size must be even with mixup or cutmix, got {batch_size}")
+        if dataset.targets != "class" and (self.mixing.mixes or label_smoothing):
+            raise InputError(
+                f"mixup, cutmix and label_smoothing must be 0 with targets {dataset.targets!r}, "
+                f"got {mixup:g}, {cutmix:g} and {label_smoothing:g}: they are for classes alone"
+            )
         if (mean is None) != (std is None):
             raise InputError(f"mean and std must be given together or not at all, got {mean!r} and {std!r}")
         self._given = None if mean is None or std is None else Standardize(mean, std, self.device)
@@ -181,7 +189,7 @@ class Loader:
         others, from the right sample, though not with the same pairs.
         """
         dataset, given = self.dataset, self._given
-        content = {
+        content: dict[str, Any] = {
             "family": dataset.family.digest(dataset.seed),
             "instances": dataset.instances,
             "size": dataset.size,
@@ -192,6 +200,8 @@ class Loader:
             "standardize": None if given is None else (given.mean, given.std),
             "mixing": asdict(self.mixing),
         }
+        if dataset.targets != "class":
+            content["targets"] = dataset.targets
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def state_dict(self) -> dict[str, Any]:
@@ -285,6 +295,8 @@ class Loader:
         pixels, labels = buffer.reopen()
         self.dataset.draw(categories, instances, *plan, out=pixels)
         labels[:] = categories
+        if self.dataset.targets != "class":
+            buffer.targets = self.dataset.draw_targets(categories, instances, plan[0])
 
     def _plan(
         self,
@@ -315,7 +327,12 @@ class Loader:
         """Make what was drawn into what a model is fed."""
         pixels, labels = buffer.send()
         images = self.standardize.planes(pixels, None if floats is None else floats.tensor())
-        targets = self.mixing(images, labels, first + self.rank * self.batch_size)
+        chosen = self.dataset.targets
+        if chosen == "class":
+            targets: Any = self.mixing(images, labels, first + self.rank * self.batch_size)
+        else:
+            targets = buffer.send_targets()
+            targets = targets[chosen] if isinstance(chosen, str) else targets
         return images.expand(-1, 3, -1, -1), targets
 
 

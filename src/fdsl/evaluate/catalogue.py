@@ -51,6 +51,7 @@ class Entry:
         native_size: side of the native canvas, pixels.
         colours: "gray" or "colour", and which variants are otherwise.
         source: citation and, where known, address.
+        labels: what a dataset can hand out beside an image, as `FormulaDataset(targets=)` has it.
         published: whether categories are read from and written to files.
     """
 
@@ -61,6 +62,7 @@ class Entry:
     native_size: int
     colours: str
     source: str
+    labels: tuple[str, ...]
     published: bool
 
     @property
@@ -92,6 +94,7 @@ def entry(cls: type[Family]) -> Entry:
         native_size=cls.native_size,
         colours=_colours(cls),
         source=cls.source,
+        labels=("class", *(("classes", "objects") if cls().objects > 1 else ()), *cls.labels),
         published=issubclass(cls, PublishedFamily),
     )
 
@@ -205,7 +208,7 @@ def _section(cls: type[Family], pictures: str) -> str:
             f"![Four categories of {one.name}, six instances of each]({pictures}/{one.name}.png)",
             one.drawn,
             *one.more,
-            f"Source: {address}.",
+            f"Source: {address}. Labels: {', '.join(one.labels)}.",
             _table(("field", "default", "meaning"), fields),
             "Category 0 of seed 0:",
             example,

@@ -1,4 +1,5 @@
-"""The dataset families, one file each. Every `Family` defined in a module of this package is found by itself."""
+"""The dataset families, one file each. Every `Family` defined in a module of this package is found by itself, but for
+those that alter another."""
 
 from __future__ import annotations
 
@@ -9,19 +10,32 @@ from pkgutil import iter_modules
 from typing import Any
 
 from fdsl.errors import InputError, check_choice
+from fdsl.formulas.altered import (
+    Alteration,
+    BrokenContours,
+    FilledShapes,
+    LineWidth,
+    OutlineOnly,
+    ScatteredPoints,
+    altered_family,
+)
 from fdsl.formulas.base import Family
+from fdsl.formulas.bezier_curve import BezierCurveDB
 from fdsl.formulas.contractive import Contractive
 from fdsl.formulas.exfractaldb import ExFractalDB, MVFractalDB
 from fdsl.formulas.fractaldb import FractalDB
 from fdsl.formulas.ofdb import OFDB2D, OFDB3D
 from fdsl.formulas.one_p_frac import OnePFrac
+from fdsl.formulas.perlin_noise import PerlinNoiseDB
 from fdsl.formulas.published import PublishedFamily
 from fdsl.formulas.rcdb import RCDB
+from fdsl.formulas.seg_rcdb import SegRCDB
 from fdsl.formulas.visual_atom import VisualAtom
 
 __all__ = [
-    "OFDB2D", "OFDB3D", "RCDB", "Contractive", "ExFractalDB", "Family", "FractalDB", "MVFractalDB", "OnePFrac",
-    "VisualAtom", "families", "family",
+    "OFDB2D", "OFDB3D", "RCDB", "BezierCurveDB", "BrokenContours", "Contractive", "ExFractalDB", "Family",
+    "FilledShapes", "FractalDB", "LineWidth", "MVFractalDB", "OnePFrac", "OutlineOnly", "PerlinNoiseDB",
+    "ScatteredPoints", "SegRCDB", "VisualAtom", "altered_family", "families", "family",
 ]  # fmt: skip
 
 
@@ -30,7 +44,8 @@ def _registry() -> dict[str, type[Family]]:
     found: dict[str, type[Family]] = {}
     for module in iter_modules(__path__):
         for value in vars(import_module(f"{__name__}.{module.name}")).values():
-            if isinstance(value, type) and issubclass(value, Family) and hasattr(value, "name"):
+            known = isinstance(value, type) and issubclass(value, Family) and hasattr(value, "name")
+            if known and not issubclass(value, Alteration):
                 found[value.name] = value
     return dict(sorted(found.items()))
 

@@ -40,6 +40,8 @@ class Family(ABC):
     background: ClassVar[int] = 0
     target: ClassVar[str] = "class"
     """What a dataset hands out beside an image when not told: "class", "mask" or "classes"."""
+    labels: ClassVar[tuple[str, ...]] = ()
+    """What `fdsl.data.targets` can hand out of this family, besides what it can of all."""
     objects: ClassVar[int] = 1
     """Objects an image holds at most."""
 

@@ -51,6 +51,7 @@ class Contractive(Family):
     source: ClassVar[str] = "Anderson and Farrell, WACV 2022, https://arxiv.org/abs/2110.03091"
     variants: ClassVar[tuple[str, ...]] = tuple(INKS)
     native_size: ClassVar[int] = CANVAS
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -48,6 +48,7 @@ class ExFractalDB(MapFamily):
     name: ClassVar[str] = "ExFractalDB"
     source: ClassVar[str] = "Kataoka et al., CVPR 2022, https://arxiv.org/abs/2206.09132"
     native_size: ClassVar[int] = CANVAS
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask", "points", "depth", "camera")
     parts: ClassVar[int] = PARTS
 
     def __post_init__(self) -> None:

@@ -53,6 +53,7 @@ class FractalDB(MapFamily):
     source: ClassVar[str] = "Kataoka et al., ACCV 2020 and IJCV 2022, https://arxiv.org/abs/2101.08515"
     variants: ClassVar[tuple[str, ...]] = VARIANTS
     native_size: ClassVar[int] = CANVAS
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask")
     parts: ClassVar[int] = PARTS
 
     def __post_init__(self) -> None:

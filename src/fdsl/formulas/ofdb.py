@@ -42,6 +42,7 @@ class OFDB2D(MapFamily):
     source: ClassVar[str] = "Nakamura et al., ICCV 2023, https://arxiv.org/abs/2307.14710"
     variants: ClassVar[tuple[str, ...]] = ("patch_gray", "patch_or", "patch_color")
     native_size: ClassVar[int] = fractaldb.CANVAS
+    labels: ClassVar[tuple[str, ...]] = FractalDB.labels
     parts: ClassVar[int] = fractaldb.PARTS
 
     def __post_init__(self) -> None:
@@ -96,6 +97,7 @@ class OFDB3D(MapFamily):
     name: ClassVar[str] = "OFDB3D"
     source: ClassVar[str] = "Nakamura et al., ICCV 2023, https://arxiv.org/abs/2307.14710"
     native_size: ClassVar[int] = exfractaldb.CANVAS
+    labels: ClassVar[tuple[str, ...]] = ExFractalDB.labels
     parts: ClassVar[int] = exfractaldb.PARTS
 
     def __post_init__(self) -> None:

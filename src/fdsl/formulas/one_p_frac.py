@@ -60,6 +60,7 @@ class OnePFrac(Family):
     source: ClassVar[str] = "Nakamura et al., ECCV 2024"
     variants: ClassVar[tuple[str, ...]] = tuple(INKS)
     native_size: ClassVar[int] = CANVAS
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,8 +17,8 @@ from fdsl.random import check_seed
 
 Category = TypeVar("Category")
 
-FORMS = {2: "RCDB", 7: "FractalDB", 13: "ExFractalDB"}
-"""Columns of a published file, and a family whose files have so many."""
+FORMS = {2: "RCDB or SegRCDB", 7: "FractalDB", 13: "ExFractalDB"}
+"""Columns of a published file, and families whose files have so many."""
 SHOWN = 40
 """Characters of a file that a message repeats."""
 
@@ -64,6 +64,8 @@ class PublishedFamily(Family):
     files: CategoryFiles | None = field(default=None, repr=False)
 
     form: ClassVar[type[CategoryFiles]]
+    first_file: ClassVar[int] = 0
+    """The number that names the first category's file."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,7 +93,7 @@ class PublishedFamily(Family):
         """Write the categories of `seed` as published files, from which `from_csv` makes the same images.
 
         Numbers are written so that reading gives the same bits. Files are named as the published ones, 00000.csv
-        and so on; those of categories that were read from files keep their names.
+        or 00001.csv and so on; those of categories that were read from files keep their names.
 
         Args:
             folder: new or empty; it appears whole or not at all.
@@ -102,7 +104,8 @@ class PublishedFamily(Family):
             OSError: it cannot be written.
         """
         check_seed(seed)
-        names = file_names(self.classes) if self.files is None else self.files.names[: self.classes]
+        own = file_names(self.classes, self.first_file) if self.files is None else self.files.names
+        names = own[: self.classes]
         with atomic_folder(folder) as temporary:
             for name, rows in zip(names, self._rows(seed), strict=True):
                 text = "".join(",".join(map(str, row)) + "\n" for row in rows)
@@ -118,10 +121,10 @@ class PublishedFamily(Family):
         """Return the rows of each category's file; the text of a number is that of `str`, which float reads back."""
 
 
-def file_names(classes: int) -> tuple[str, ...]:
+def file_names(classes: int, first: int = 0) -> tuple[str, ...]:
     """Return the names of `classes` files without suffix: five digits, or as many as sort in order."""
-    width = max(5, len(str(classes - 1)))
-    return tuple(f"{k:0{width}}" for k in range(classes))
+    width = max(5, len(str(first + classes - 1)))
+    return tuple(f"{number:0{width}}" for number in range(first, first + classes))
 
 
 def read_files(

@@ -2,86 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fdsl.errors import DataError, InputError, check_choice
-from fdsl.formulas.published import (
-    CategoryFiles,
-    PublishedFamily,
-    Row,
-    check_columns,
-    number,
-    read_files,
-    whole_number,
-)
+from fdsl.errors import InputError, check_choice, check_range
+from fdsl.formulas.contour_files import RCDBFiles
+from fdsl.formulas.contours import CANVAS, Columns, centres, contour_table, few_vertices
+from fdsl.formulas.published import CategoryFiles, PublishedFamily
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.random import NO_INSTANCE, Purpose, integer, uniform, words
 
-CANVAS = 512
-MIN_VERTICES, MAX_VERTICES, MEAN_VERTICES = 3, 200, 100.0
-MAX_STROKES = 200
 SHIFT = 400
-
-Columns = dict[str, NDArray[Any]]
-
-
-class Key(NamedTuple):
-    """What a key of a category file stands for."""
-
-    parameter: str
-    whole: bool
-    low: int
-    high: int
-
-
-KEYS = {
-    "Vertex": Key("vertices", True, MIN_VERTICES, 1000),
-    "Perlin_noise": Key("noise", False, 0, 16),
-    "line_width": Key("drift", False, 0, 1),
-    "Center_rad": Key("radius", True, 0, CANVAS),
-    "Line_num": Key("strokes", True, 1, 1000),
-    "Oval_rate_x": Key("oval_x", False, 0, 10),
-    "Oval_rate_y": Key("oval_y", False, 0, 10),
-    "start_pos_h": Key("centre_y", False, 0, CANVAS),
-    "start_pos_w": Key("centre_x", False, 0, CANVAS),
-}
-"""In the order of the published files. The published program's options reach beyond its defaults; files may too."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ContourFiles(CategoryFiles):
-    """The parameters of a folder of contour files.
-
-    Attributes:
-        columns: the parameters by name, int64 or float64 [C] each.
-    """
-
-    columns: Columns
-
-
-def _vertices(word: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """floor(Exp(mean 100)) given 3 <= V <= 200: the inverse of the truncated distribution, so nothing is redrawn."""
-    most, least = np.exp(-MIN_VERTICES / MEAN_VERTICES), np.exp(-(MAX_VERTICES + 1) / MEAN_VERTICES)
-    length = -MEAN_VERTICES * np.log(uniform(word, least, most))
-    return np.clip(np.floor(length).astype(np.int64), MIN_VERTICES, MAX_VERTICES)
-
-
-def _placement(word: NDArray[np.uint32]) -> Columns:
-    """Radius, oval rates and centre from five words, [..., 5]."""
-    return {
-        "radius": integer(word[..., 0], 0, 100),
-        "oval_x": uniform(word[..., 1], 1, 2),
-        "oval_y": uniform(word[..., 2], 1, 2),
-        "centre_x": (CANVAS + integer(word[..., 3], -SHIFT, SHIFT)) / 2,
-        "centre_y": (CANVAS + integer(word[..., 4], -SHIFT, SHIFT)) / 2,
-    }
+WHOLE = {"vertices": (3, 1000), "strokes": (1, 1000), "radius": (0, CANVAS)}
+REAL = {"noise": (0.0, 16.0), "drift": (0.0, 1.0), "ovals": (0.1, 10.0)}
+"""Within what the ranges that are drawn from may lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,22 +36,45 @@ class RCDB(PublishedFamily):
         variant: "released", the authors' script: radius, oval rates and centre are drawn anew for every instance but
             the first, which uses those drawn with the category; "paper": radius and oval rates belong to the category
             and only the centre varies.
+        vertices: range of V, of which floor(Exp(mean 100)) keeps what lies in it; this and the next five are the
+            published ranges, both ends in, for experiments that change one.
+        strokes: range of L.
+        noise: range of c; a vertex moves by noise of +-c a stroke.
+        drift: range of w, by which a vertex moves outward a stroke besides; "line width" in the publication.
+        radius: range of the starting ellipse's radius, canvas units.
+        ovals: range of the two factors of that radius, in x and in y; the publication's resizing factor.
         files: categories read from published files instead of drawn ones: see `from_csv`.
     """
 
     variant: str = "released"
-    files: ContourFiles | None = field(default=None, repr=False)
+    vertices: tuple[int, int] = (3, 200)
+    strokes: tuple[int, int] = (1, 200)
+    noise: tuple[float, float] = (0.0, 4.0)
+    drift: tuple[float, float] = (0.0, 0.1)
+    radius: tuple[int, int] = (0, 100)
+    ovals: tuple[float, float] = (1.0, 2.0)
+    files: RCDBFiles | None = field(default=None, repr=False)
 
-    form: ClassVar[type[CategoryFiles]] = ContourFiles
+    form: ClassVar[type[CategoryFiles]] = RCDBFiles
     name: ClassVar[str] = "RCDB"
     source: ClassVar[str] = "Kataoka et al., CVPR 2022, https://arxiv.org/abs/2206.09132"
     variants: ClassVar[tuple[str, ...]] = ("released", "paper")
     native_size: ClassVar[int] = CANVAS
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask", "contour")
     background: ClassVar[int] = 255
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("variant", self.variant, self.variants)
+        for name, (low, high) in (WHOLE | REAL).items():
+            value = check_range(name, getattr(self, name), low, high, whole=name in WHOLE)
+            object.__setattr__(self, name, value)  # a tuple, also from the lists of a configuration
+            if self.files is not None and name in self._changed():
+                raise InputError(f"{name} must not be given with files, got {value}: they hold the numbers")
+
+    def _changed(self) -> set[str]:
+        """Return the fields that are not as published."""
+        return {field.name for field in fields(self) if getattr(self, field.name) != field.default}
 
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return V, L, noise c, drift w, and the radius, oval rates and centre that are drawn with the category."""
@@ -120,80 +82,49 @@ class RCDB(PublishedFamily):
         return {name: column[0].item() for name, column in self._columns(seed, np.array([k])).items()}
 
     def definition(self) -> dict[str, Any]:
-        values = super().definition()
-        if self.files is None:  # as before there were files: digests that runs have kept still hold
-            del values["files"]
-        return values
+        # as before there were files and ranges: digests that runs have kept still hold
+        left_out = {*WHOLE, *REAL, "files"} - self._changed()
+        return {name: value for name, value in super().definition().items() if name not in left_out}
 
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> RadialStrokes:
         k, i = self._identity(seed, categories, instances)
         column = self._columns(seed, k)
-        own = _placement(words(seed, self.stream, k, i, Purpose.INSTANCE, 5))
+        own = self._placement(words(seed, self.stream, k, i, Purpose.INSTANCE, 5))
         if self.variant == "paper":
             own = {name: values for name, values in own.items() if name.startswith("centre")}
             first = np.zeros(len(i), bool)
         else:
             first = i == 0
         column |= {name: np.where(first, column[name], values) for name, values in own.items()}
-        return RadialStrokes(
-            address=self._address(seed, k, i),
-            vertices=column["vertices"].astype(np.int32),
-            strokes=column["strokes"].astype(np.int32),
-            start=np.stack(
-                [column["radius"] * column["oval_x"], column["radius"] * column["oval_y"]], axis=1
-            ).astype(np.float32),
-            centre=np.stack([column["centre_x"], column["centre_y"]], axis=1).astype(np.float32),
-            gain=(2 * column["noise"]).astype(np.float32),
-            offset=(-column["noise"] - column["drift"]).astype(np.float32),
-        )
+        centre = np.stack([column["centre_x"], column["centre_y"]], axis=1)
+        return contour_table(self._address(seed, k, i), column, centre, background=self.background)
 
     def _columns(self, seed: int, k: NDArray[np.int64]) -> Columns:
         """Return the parameters of categories `k`, a row each."""
         if self.files is not None:
             return {name: values[k] for name, values in self.files.columns.items()}
-        return _categories(self.stream, seed, k)
+        word = words(seed, self.stream, k, np.array(NO_INSTANCE), Purpose.CATEGORY, 9)
+        return {
+            "vertices": few_vertices(word[:, 0], *self.vertices),
+            "strokes": integer(word[:, 1], *self.strokes),
+            "noise": uniform(word[:, 2], *self.noise),
+            "drift": uniform(word[:, 3], *self.drift),
+            **self._placement(word[:, 4:9]),
+        }
+
+    def _placement(self, word: NDArray[np.uint32]) -> Columns:
+        """Return radius, oval rates and centre from five words, [N, 5]."""
+        return {
+            "radius": integer(word[:, 0], *self.radius),
+            "oval_x": uniform(word[:, 1], *self.ovals),
+            "oval_y": uniform(word[:, 2], *self.ovals),
+            "centre_x": centres(word[:, 3], SHIFT),
+            "centre_y": centres(word[:, 4], SHIFT),
+        }
 
     @classmethod
-    def _read(cls, folder: Path) -> ContourFiles:
-        names, categories = read_files(folder, _parse)
-        columns = {
-            key.parameter: np.array([values[name] for values in categories]) for name, key in KEYS.items()
-        }
-        digest = hashlib.sha256(b"".join(column.tobytes() for column in columns.values())).hexdigest()
-        return ContourFiles(names=names, sha256=digest, columns=columns)
+    def _read(cls, folder: Path) -> RCDBFiles:
+        return RCDBFiles.read(folder)
 
     def _rows(self, seed: int) -> Iterator[list[tuple[str, object]]]:
-        columns = self._columns(seed, np.arange(self.classes))
-        for k in range(self.classes):
-            yield [(name, columns[key.parameter][k].item()) for name, key in KEYS.items()]
-
-
-def _categories(stream: str, seed: int, k: NDArray[np.int64]) -> Columns:
-    """Return the parameters of categories `k`, a row each."""
-    word = words(seed, stream, k, np.array(NO_INSTANCE), Purpose.CATEGORY, 9)
-    return {
-        "vertices": _vertices(word[:, 0]),
-        "strokes": integer(word[:, 1], 1, MAX_STROKES),
-        "noise": uniform(word[:, 2], 0, 4),
-        "drift": uniform(word[:, 3], 0, 0.1),
-        **_placement(word[:, 4:9]),
-    }
-
-
-def _parse(file: Path, rows: list[Row]) -> dict[str, float]:
-    """Return the values of a category file by key."""
-    values: dict[str, float] = {}
-    for row in rows:
-        check_columns(row, "a row", ("key", "value"))
-        name, text = row.cells
-        try:
-            low, high = KEYS[check_choice(f"{row.place}: key", name, KEYS)][2:]
-        except InputError as error:
-            raise DataError(str(error)) from error
-        if name in values:
-            raise DataError(f"{row.place}: key {name} comes twice; a category has each key once")
-        read = whole_number if KEYS[name].whole else number
-        values[name] = read(f"{row.place}, {name}", text, low, high)
-    if missing := [name for name in KEYS if name not in values]:
-        raise DataError(f"{file}: key {' and '.join(missing)} must be there, a category has {len(KEYS)} keys")
-    return values
+        return RCDBFiles.rows(self._columns(seed, np.arange(self.classes)))

@@ -10,17 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import check_choice
 from fdsl.formulas.base import Family
+from fdsl.formulas.contours import CANVAS, Columns, centres, contour_table
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.random import NO_INSTANCE, Purpose, integer, uniform, words
 
-CANVAS = 512
 MIN_VERTICES, MAX_VERTICES = 200, 1000
 MAX_STROKES = 200
 MAX_FREQUENCY = 20
 # least noise, most drift, least radius: what the released program does when told nothing, and what its script tells it
 VARIANTS = {"defaults": (2.0, 0.01, 0), "script": (0.0, 0.1, 10)}
-
-Columns = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +36,7 @@ class VisualAtom(Family):
     source: ClassVar[str] = "Takashima et al., CVPR 2023, https://arxiv.org/abs/2303.01112"
     variants: ClassVar[tuple[str, ...]] = tuple(VARIANTS)
     native_size: ClassVar[int] = CANVAS
+    labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask", "contour")
     background: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
@@ -52,16 +51,11 @@ class VisualAtom(Family):
     def table(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> RadialStrokes:
         k, i = self._identity(seed, categories, instances)
         column = self._categories(seed, k)
-        centre = (CANVAS + integer(words(seed, self.stream, k, i, Purpose.INSTANCE, 2), -CANVAS, CANVAS)) / 2
-        radii = [column["radius"] * column[oval] for oval in ("oval_x", "oval_y")]
-        return RadialStrokes(
-            address=self._address(seed, k, i),
-            vertices=column["vertices"].astype(np.int32),
-            strokes=column["strokes"].astype(np.int32),
-            start=np.stack(radii, axis=1).astype(np.float32),
-            centre=centre.astype(np.float32),
-            gain=column["noise"].astype(np.float32),
-            offset=(-column["noise"] - column["drift"]).astype(np.float32),
+        return contour_table(
+            self._address(seed, k, i),
+            column,
+            centres(words(seed, self.stream, k, i, Purpose.INSTANCE, 2), CANVAS),
+            gain=1.0,
             waves=np.stack([column["frequency_1"], column["frequency_2"]], axis=1).astype(np.int32),
             gray_levels=256,
             background=self.background,

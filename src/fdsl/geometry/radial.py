@@ -6,7 +6,7 @@ keeps what it has. RCDB (Kataoka et al., CVPR 2022) and its descendants draw wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +14,7 @@ from numba import float32, int32, uint32
 from numpy.typing import NDArray
 
 from fdsl.compiled import VECTOR, inlined, kernel
-from fdsl.errors import InputError, check_int
+from fdsl.errors import InputError, check_choice, check_int
 from fdsl.geometry.table import check_array, check_grays
 from fdsl.random.purpose import Purpose
 from fdsl.random.scalar import philox_block
@@ -23,25 +23,36 @@ STROKE_NOISE = int(Purpose.STROKE_NOISE)
 STROKE_GRAY = int(Purpose.STROKE_GRAY)
 MAX_VERTICES, MAX_STROKES, MAX_FREQUENCY = 1 << 16, 1 << 16, 1 << 15
 """So that every product of them fits 32 bits."""
+MAX_OBJECTS = 254
+"""Contours of an image: a mask has a gray for each, beside 0 for none and 255, which losses over masks leave out."""
+SHAPES = ("strokes", "ring", "fill")
 
 
 @dataclass(frozen=True)
 class RadialStrokes:
-    """A parameter table, one row an image.
+    """A parameter table, one row a contour; an image holds `objects` of them, one drawn over the other.
 
     Attributes:
-        address: uint32 [N, 4], key and first counter words: seed, stream, category, instance.
-        vertices: int32 [N], V.
-        strokes: int32 [N], L.
-        start: float32 [N, 2], semi-axes of the starting ellipse, canvas units.
-        centre: float32 [N, 2], canvas units.
-        gain: float32 [N], and
-        offset: float32 [N]: a vertex moves inward by `gain * noise + offset` canvas units a stroke and axis.
-        waves: int32 [N, 2], frequencies f1 and f2: less half of sin(f1 t) + sin(f2 t), t the vertex's angle, on top of
+        address: uint32 [R, 4], key and first counter words: seed, stream, category, instance. Contours that are to have
+            random numbers of their own have addresses of their own.
+        vertices: int32 [R], V.
+        strokes: int32 [R], L.
+        start: float32 [R, 2], semi-axes of the starting ellipse, canvas units.
+        centre: float32 [R, 2], canvas units.
+        gain: float32 [R], and
+        offset: float32 [R]: a vertex moves inward by `gain * noise + offset` canvas units a stroke and axis.
+        waves: int32 [R, 2], frequencies f1 and f2: less half of sin(f1 t) + sin(f2 t), t the vertex's angle, on top of
             `offset`. 0 is no wave; None is none anywhere.
         gray_levels: a stroke's gray is I{0..gray_levels - 1}, clamped to 255.
         background: gray of the empty canvas.
         canvas: side of the native canvas, pixels.
+        objects: contours an image, 1..254: rows n * objects to (n + 1) * objects - 1, in that order, make image n.
+        inks: uint8 [R], the gray of all that a contour draws; None for one at random a stroke.
+        shape: what is drawn of a contour: "strokes", all of them; "ring", what lies between the last and the first;
+            "fill", what lies within the last. The two have the outlines that bound them, and one gray: that of `inks`,
+            or of the last stroke. What lies within is decided by the even-odd rule. As in the program released with
+            SegRCDB, a ring is its last polygon filled, and then its first one in the background's gray, which covers
+            what earlier contours have drawn there; and a contour of one stroke has none.
     """
 
     address: NDArray[np.uint32]
@@ -56,6 +67,9 @@ class RadialStrokes:
     background: int = 255
     canvas: int = 512
     channels: int = 1
+    objects: int = 1
+    inks: NDArray[np.uint8] | None = None
+    shape: str = "strokes"
 
     def __post_init__(self) -> None:
         check_array("vertices", self.vertices, np.int32, ("N",))
@@ -72,6 +86,11 @@ class RadialStrokes:
                 raise InputError(
                     f"waves must be in 0..{MAX_FREQUENCY}, got {self.waves.min()}..{self.waves.max()}"
                 )
+        if self.inks is not None:
+            check_array("inks", self.inks, np.uint8, (count,))
+        check_choice("shape", self.shape, SHAPES)
+        if count % check_int("objects", self.objects, 1, MAX_OBJECTS):
+            raise InputError(f"objects must divide the rows, got {self.objects} an image and {count} rows")
         check_grays(self.canvas, background=self.background)
         check_int("gray_levels", self.gray_levels, 1, 1 << 16)
         for field, low, high in (("vertices", 1, MAX_VERTICES), ("strokes", 0, MAX_STROKES)):
@@ -80,12 +99,18 @@ class RadialStrokes:
                 raise InputError(f"{field} must be in {low}..{high}, got {values.min()}..{values.max()}")
 
     def __len__(self) -> int:
-        return len(self.vertices)
+        """Images."""
+        return len(self.vertices) // self.objects
+
+    def mask(self) -> RadialStrokes:
+        """Return the table that draws contour o of every image in gray o + 1 on 0, in the same shape."""
+        numbers = np.tile(np.arange(1, self.objects + 1, dtype=np.uint8), len(self))
+        return replace(self, inks=numbers, background=0)
 
     @property
     def frequencies(self) -> NDArray[np.int32]:
-        """`waves`, or zeros where there are none, int32 [N, 2]."""
-        return np.zeros((len(self), 2), np.int32) if self.waves is None else self.waves
+        """`waves`, or zeros where there are none, int32 [R, 2]."""
+        return np.zeros((len(self.vertices), 2), np.int32) if self.waves is None else self.waves
 
 
 def directions(vertices: int) -> NDArray[np.float32]:
@@ -95,10 +120,10 @@ def directions(vertices: int) -> NDArray[np.float32]:
 
 
 def direction_table(vertices: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Lay the directions of a batch end to end, each padded to whole VECTOR, and say where each image's begin.
+    """Lay the directions of a batch end to end, each padded to whole VECTOR, and say where each contour's begin.
 
     Returns:
-        float32 [2, sum of padded V], and int64 [N].
+        float32 [2, sum of padded V], and int64 [R].
     """
     kinds, row_kind = np.unique(vertices, return_inverse=True)
     parts = [_padded_directions(int(v)) for v in kinds]
@@ -169,7 +194,7 @@ def moved(position, direction, word, gain, offset):  # type: ignore[no-untyped-d
 def trace(
     address, vertices, start, gain, offset, frequencies, direction_2V, strokes, points_LV2
 ):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Write the vertices of every stroke of one image, about the centre, float32 [L, V, 2]."""
+    """Write the vertices of every stroke of one contour, about the centre, float32 [L, V, 2]."""
     for vertex in range(vertices):
         own = wavy(offset, direction_2V[1], vertex, vertices, frequencies)
         x = direction_2V[0, vertex] * start[0]
@@ -190,10 +215,10 @@ def _grays(address, gray_levels, grays_L):  # type: ignore[no-untyped-def]
 
 
 def polygons(table: RadialStrokes, row: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return what image `row` draws, in drawing order.
+    """Return the strokes of contour `row`, in drawing order, whatever shape is made of them.
 
     Returns:
-        The polygons' vertices in canvas units, centre added, float32 [L, V, 2]; and the strokes' grays, uint8 [L].
+        The polygons' vertices in canvas units, centre added, float32 [L, V, 2]; and their grays, uint8 [L].
     """
     strokes, vertices = int(table.strokes[row]), int(table.vertices[row])
     points_LV2 = np.empty((strokes, vertices, 2), np.float32)
@@ -202,5 +227,8 @@ def polygons(table: RadialStrokes, row: int) -> tuple[NDArray[np.float32], NDArr
         table.address[row], vertices, table.start[row], table.gain[row], table.offset[row], table.frequencies[row],
         directions(vertices), strokes, points_LV2,
     )  # fmt: skip
-    _grays(table.address[row], table.gray_levels, grays_L)
+    if table.inks is None:
+        _grays(table.address[row], table.gray_levels, grays_L)
+    else:
+        grays_L[:] = table.inks[row]
     return points_LV2 + table.centre[row], grays_L

@@ -26,6 +26,11 @@ class Table(Protocol):
         """1 for gray images, 3 for colour."""
         ...
 
+    @property
+    def background(self) -> int:
+        """Gray of the empty canvas, and of what lies off it."""
+        ...
+
     def __len__(self) -> int: ...
 
     def mask(self) -> Table:

@@ -14,9 +14,12 @@ from fdsl.cores import usable_cores
 from fdsl.errors import InputError, check_choice, check_int
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.affine3d import AffineMaps3D
+from fdsl.geometry.altered import Altered
+from fdsl.geometry.curves import BezierCurves
+from fdsl.geometry.noise import NoiseField
 from fdsl.geometry.radial import RadialStrokes
 from fdsl.geometry.table import Table
-from fdsl.render.cpu import affine2d, affine3d, radial
+from fdsl.render.cpu import affine2d, affine3d, altered, curves, noise, radial
 from fdsl.render.cpu.retouch import retouched
 from fdsl.render.frame import Frame, drawn_natively, drawn_to_size
 from fdsl.render.retouch import Retouch
@@ -38,7 +41,18 @@ _DRAWERS: dict[type, Callable[[Any, Frame, NDArray[np.uint8]], Draw]] = {
     RadialStrokes: radial.drawer,
     AffineMaps2D: affine2d.drawer,
     AffineMaps3D: affine3d.drawer,
+    Altered: lambda table, frame, images: altered.drawer(table, frame, images, _drawer_of),
+    BezierCurves: curves.drawer,
+    NoiseField: noise.drawer,
 }
+
+
+def _drawer_of(table: Table) -> Callable[[Any, Frame, NDArray[np.uint8]], Draw]:
+    """Return what draws a table; InputError for anything else."""
+    if type(table) not in _DRAWERS:
+        kinds = ", ".join(kind.__name__ for kind in _DRAWERS)
+        raise InputError(f"table must be one of {kinds}, as Family.table returns, got {type(table).__name__}")
+    return _DRAWERS[type(table)]
 
 
 class Renderer:
@@ -92,11 +106,7 @@ class Renderer:
         Raises:
             InputError: a shape or dtype is wrong, or a view is not finite or not invertible; nothing is drawn.
         """
-        if type(table) not in _DRAWERS:
-            kinds = ", ".join(kind.__name__ for kind in _DRAWERS)
-            raise InputError(
-                f"table must be one of {kinds}, as Family.table returns, got {type(table).__name__}"
-            )
+        drawer = _drawer_of(table)
         shape = (len(table), self.size, self.size) + ((3,) if table.channels == 3 else ())
         images = np.empty(shape, np.uint8) if out is None else out
         check_out(images, shape)
@@ -111,7 +121,7 @@ class Renderer:
             frame = drawn_natively(self.size, table.canvas, views, tones)
         else:
             frame = drawn_to_size(self.size, self.factor(table.canvas), table.canvas, views, tones)
-        draw = _DRAWERS[type(table)](table, frame, images)
+        draw = drawer(table, frame, images)
         self._spread(draw if retouch is None else retouched(draw, retouch, images), len(table))
         return images
 

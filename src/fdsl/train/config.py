@@ -23,6 +23,7 @@ MANY = 10**9  # more than any run needs of what is counted; larger numbers are s
 Precision = Literal["auto", "32", "bf16"]
 Lines = Literal["auto", "crisp", "area", "native"]
 Augment = Literal["auto", "pad", "crop", "none"]
+Target = Literal["auto", "class", "classes", "mask"]
 
 
 def parse_options(field: str, options: tuple[str, ...]) -> dict[str, Any]:
@@ -121,6 +122,15 @@ class TrainConfig:
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the fields that need not be given, in the form of `to_json`: what a config older than they are had."""
+        return {
+            field.name: _plain(field.default)
+            for field in dataclasses.fields(cls)
+            if field.default is not dataclasses.MISSING
+        }
+
+    @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         """Build a config from what `to_json` returned.
 
@@ -149,6 +159,8 @@ class PretrainConfig(TrainConfig):
     """Categories, each one formula; None is the family's own number: 1,000, or all of a folder of category files."""
     options: tuple[str, ...] = ()
     """Further fields of the family as KEY=VALUE, for example variant=paper, or files=FOLDER of category files."""
+    alter: tuple[str, ...] = ()
+    """What is done to the drawn images, in order, as KIND=STRENGTH: broken, scattered, filled, outline, width."""
     instances: int | None = 1000
     """Images a category; None never shows one twice."""
     size: int = 224
@@ -168,6 +180,9 @@ class PretrainConfig(TrainConfig):
     """Probability that a rectangle of the image becomes noise."""
     aug_repeats: int = 1
     """Samples in a row that show one image, each augmented anew (repeated augmentation)."""
+    target: Target = "auto"
+    """What to learn: class (which category), classes (all categories in the image, a binary cross-entropy each), mask
+    (the category of every pixel); auto is what the family is for."""
     model: str = DEFAULT_MODEL
     """Name of the timm model."""
     samples: int = 1_000_000
@@ -182,12 +197,14 @@ class PretrainConfig(TrainConfig):
         object.__setattr__(self, "options", tuple(self.options))
         if "classes" in parse_options("options", self.options):
             raise InputError("options must not hold classes: it is a field of its own")
+        self._check_alter()
         if self.classes is not None:
             check_int("classes", self.classes, 2, MANY)
         if self.instances is not None:
             check_int("instances", self.instances, 1, 2**32 - 1)
         check_int("size", self.size, 32, 1024)
         check_choice("lines", self.lines, get_args(Lines))
+        check_choice("target", self.target, get_args(Target))
         check_int("samples", self.samples, self.batch_size, 10**12)
         check_int("log_every", self.log_every, 1, MANY)
         check_int("held_out", self.held_out, 1, 10**7)
@@ -195,6 +212,13 @@ class PretrainConfig(TrainConfig):
             object.__setattr__(self, "crop_scale", tuple(self.crop_scale))
         check_int("aug_repeats", self.aug_repeats, 1, REPEATS)
         _ = self.augmentation  # checks itself
+
+    def _check_alter(self) -> None:
+        object.__setattr__(self, "alter", tuple(self.alter))
+        if self.alter:
+            from fdsl.formulas.altered import read_alterations  # loads numba
+
+            read_alterations("alter", self.alter)
 
     @property
     def augmentation(self) -> Augmentation:

@@ -102,7 +102,7 @@ class Meter:
             "opened_at": self._opened_at,
             "last": vars(self.last),
             "losses": [float(loss) for loss in self._losses],
-            "right": [int(right) for right in self._right],
+            "right": [float(right) for right in self._right],
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -110,4 +110,4 @@ class Meter:
         self.seconds, self.waited, self._opened_at = state["seconds"], state["waited"], state["opened_at"]
         self.last = Window(**state["last"])
         self._losses = [torch.tensor(loss) for loss in state["losses"]]
-        self._right = [torch.tensor(right) for right in state["right"]]
+        self._right = [torch.tensor(float(right)) for right in state["right"]]

@@ -21,11 +21,13 @@ def build_model(
 ) -> nn.Module:
     """Return timm model `name` with random weights, for [B, 3, size, size] images and `classes` logits.
 
+    With 0 classes it has no head, and gives features.
+
     Args:
         name: a timm model name.
         args: further arguments of the model.
         size: height and width of the images, in pixels.
-        classes: number of logits.
+        classes: number of logits, or 0.
         drop_path: highest probability of skipping a residual block.
 
     Raises:
@@ -41,7 +43,7 @@ def build_model(
     try:
         model = _create(name, given, size)
     except Exception as error:  # timm checks little: patch_size=0 is divided by, say
-        reason = _first_line(error)
+        reason = first_line(error)
         raise InputError(f"model_args must suit {name} at {size} pixels, got {args}: {reason}") from error
     _try_forward(model, name, size, classes)
     return model
@@ -90,13 +92,14 @@ def _try_forward(model: nn.Module, name: str, size: int, classes: int) -> None:
         with torch.no_grad():
             logits: Tensor = model.eval()(torch.zeros(1, 3, size, size))
     except Exception as error:  # as above
-        raise InputError(f"size must suit {name}, got {size}: {_first_line(error)}") from error
+        raise InputError(f"size must suit {name}, got {size}: {first_line(error)}") from error
     finally:
         model.train(was_training)
-    if not isinstance(logits, Tensor) or logits.shape != (1, classes):
+    if not isinstance(logits, Tensor) or (classes and logits.shape != (1, classes)):
         raise InputError(f"model must give one vector of {classes} logits an image, got {name}: it does not")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an error says, or what it is."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

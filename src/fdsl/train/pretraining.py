@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -11,22 +11,23 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fdsl.data.dataset import UNLIMITED, FormulaDataset
 from fdsl.data.loader import Loader
 from fdsl.errors import InputError
-from fdsl.formulas import Family, family
+from fdsl.formulas import Family, altered_family, family
 from fdsl.formulas.base import MAX_INSTANCE
-from fdsl.train.accuracy import BATCH, count_right
+from fdsl.train.accuracy import BATCH, share_right
 from fdsl.train.config import PretrainConfig, parse_options
 from fdsl.train.device import borrowed_state, describe, drawing_threads, make_fabric, reseed
 from fdsl.train.learner import Learner
 from fdsl.train.loop import train
 from fdsl.train.meter import Meter, Window
 from fdsl.train.model import build_model
+from fdsl.train.objective import OBJECTIVES, SEGMENT, Objective, Overlap
 from fdsl.train.run import Number, RunFolder
+from fdsl.train.segmentation import Segmenter, build_segmenter, save_head
 from fdsl.train.weights import save_weights
 
 UNLIMITED_HELD_OUT = 1 << 31
@@ -51,9 +52,14 @@ class PretrainResult:
     train_accuracy: float
     """Accuracy on the augmented training images since the last but one report, in 0..1."""
     accuracy: float
-    """Accuracy on held-out instances of the same categories, drawn without augmentation, in 0..1."""
+    """Accuracy on held-out instances of the same categories, drawn without augmentation, in 0..1. Of several classes,
+    the share of images whose likeliest class is in them; of masks, the share of pixels."""
     held_out: int
     """Held-out images drawn."""
+    target: str
+    """What was learned: class, classes or mask."""
+    mean_iou: float | None
+    """Of masks, mean intersection over union of the categories and the background on held-out images, in 0..1."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
@@ -110,19 +116,27 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     run = RunFolder(config, "pretrain", PretrainTask.columns, dataset=drawn.digest(config.seed))
     fabric = make_fabric(config.precision)
     threads = drawing_threads(fabric.device, config.threads)
+    objective = OBJECTIVES[drawn.target if config.target == "auto" else config.target]
     dataset = FormulaDataset(
-        drawn, config.instances, config.size, config.seed, lines=config.lines, threads=threads
+        drawn,
+        config.instances,
+        config.size,
+        config.seed,
+        targets=objective.target,
+        lines=config.lines,
+        threads=threads,
     )
     with borrowed_state(fabric.device, config.threads), run:
-        learner = _learner(config, drawn.classes, fabric)
+        learner = _learner(config, drawn.classes, fabric, objective)
         task = PretrainTask(config, dataset, fabric.device)
         meter = train(task, learner, config, run, describe(fabric))
         model = learner.best_model
+        overlap = Overlap(1 + drawn.classes) if objective is SEGMENT else None
         held_out = _held_out(dataset, config)
-        right, seen = count_right(fabric, model, held_out, task.standardize, drawn.classes)
-        mean, std = task.standardize.mean, task.standardize.std
-        save_weights(model, config.out, size=config.size, mean=mean, std=std, classes=dataset.classes)
-        result = _result(config, meter, accuracy=int(right.sum()) / int(seen.sum()))
+        accuracy = share_right(fabric, model, held_out, task.standardize, objective, overlap)
+        _save(model, config, task, dataset.classes)
+        mean_iou = None if overlap is None else overlap.mean
+        result = _result(config, meter, accuracy, objective.target, mean_iou)
         run.finish(result.to_json())
     return result
 
@@ -130,7 +144,8 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
 def _family(config: PretrainConfig) -> Family:
     """Build the family; check that training and the held-out images after it find instances enough."""
     given = {} if config.classes is None else {"classes": config.classes}
-    drawn = family(config.family, **given, **parse_options("options", config.options))
+    base = family(config.family, **given, **parse_options("options", config.options))
+    drawn = altered_family(base, *config.alter)
     held_out = ceil(config.held_out / drawn.classes)
     if config.instances is None:
         epochs = UNLIMITED_HELD_OUT // UNLIMITED
@@ -148,11 +163,22 @@ def _family(config: PretrainConfig) -> Family:
     return drawn
 
 
-def _learner(config: PretrainConfig, classes: int, fabric: Fabric) -> Learner:
+def _learner(config: PretrainConfig, classes: int, fabric: Fabric, objective: Objective) -> Learner:
     reseed(config.seed, "pretrain weights", 0)
     args = parse_options("model_args", config.model_args)
-    model = build_model(config.model, args, size=config.size, classes=classes, drop_path=config.drop_path)
-    return Learner(model, config, steps=config.steps, fabric=fabric)
+    build, outputs = (build_segmenter, 1 + classes) if objective is SEGMENT else (build_model, classes)
+    model = build(config.model, args, size=config.size, classes=outputs, drop_path=config.drop_path)
+    return Learner(model, config, steps=config.steps, fabric=fabric, objective=objective)
+
+
+def _save(model: nn.Module, config: PretrainConfig, task: PretrainTask, classes: Sequence[str]) -> None:
+    """Write the weights for timm; a segmentation's head, which timm has no place for, beside them."""
+    mean, std = task.standardize.mean, task.standardize.std
+    if isinstance(model, Segmenter):
+        save_weights(model.backbone, config.out, size=config.size, mean=mean, std=std, classes=())
+        save_head(model, config.out)
+    else:
+        save_weights(model, config.out, size=config.size, mean=mean, std=std, classes=classes)
 
 
 def _held_out(dataset: FormulaDataset, config: PretrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
@@ -160,19 +186,16 @@ def _held_out(dataset: FormulaDataset, config: PretrainConfig) -> Iterator[tuple
     first = UNLIMITED_HELD_OUT if config.instances is None else config.instances
     for start in range(0, config.held_out, BATCH):
         numbers = np.arange(start, min(start + BATCH, config.held_out))
-        images, labels = _draw(dataset, numbers, first=first)
-        yield torch.from_numpy(images), torch.from_numpy(labels)
+        categories = numbers % dataset.family.classes  # an instance of every category, then the next
+        identity = categories, first + numbers // dataset.family.classes
+        targets = torch.from_numpy(dataset.draw_targets(*identity)[str(dataset.targets)])
+        masks = dataset.targets == "mask"
+        yield torch.from_numpy(dataset.draw(*identity)), targets.long() if masks else targets
 
 
-def _draw(
-    dataset: FormulaDataset, numbers: NDArray[np.int64], *, first: int
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Draw images by number: instance `first` of every category, then the next instance of every category."""
-    categories, instances = numbers % dataset.family.classes, first + numbers // dataset.family.classes
-    return dataset.draw(categories, instances), categories
-
-
-def _result(config: PretrainConfig, meter: Meter, accuracy: float) -> PretrainResult:
+def _result(
+    config: PretrainConfig, meter: Meter, accuracy: float, target: str, mean_iou: float | None
+) -> PretrainResult:
     samples = config.steps * config.batch_size
     return PretrainResult(
         out=config.out,
@@ -185,4 +208,6 @@ def _result(config: PretrainConfig, meter: Meter, accuracy: float) -> PretrainRe
         train_accuracy=meter.last.accuracy,
         accuracy=accuracy,
         held_out=config.held_out,
+        target=target,
+        mean_iou=mean_iou,
     )

@@ -153,7 +153,7 @@ def _check_folder(config: TrainConfig, kind: str, dataset: str | None) -> list[d
         raise InputError(f"resume must find a run in out, got {out}: it holds no {RUN_FILE}")
     try:
         earlier = json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
-        earlier_kind, stored = earlier["kind"], dict(earlier["config"])
+        earlier_kind, stored = earlier["kind"], config.defaults() | dict(earlier["config"])
         earlier_dataset = earlier.get("dataset", dataset)
         session = {name: earlier[name] for name in SESSION}
         sessions = [*earlier["earlier"], session]

@@ -21,7 +21,7 @@ class Finish(NamedTuple):
     """What stands between a drawing and its image."""
 
     images: NDArray[np.uint8]
-    """[N, C, H * W]."""
+    """[M, C, H * W]; row n is image n mod M, so that drawings which are used up at once take turns in a few."""
     size: int
     """H = W."""
     tones: NDArray[np.uint8]
@@ -51,7 +51,7 @@ class Finish(NamedTuple):
 
 
 def finishing(frame: Frame, images: NDArray[np.uint8], background: int) -> Finish:
-    """Return the finish of `images`, uint8 [N, H, W] or [N, H, W, 3], with a canvas of its own."""
+    """Return the finish of `images`, uint8 [M, H, W] or [M, H, W, 3], with a canvas of its own."""
     side = frame.drawn
     pixels = images.reshape(len(images), frame.size**2, -1)
     planes = pixels.reshape(len(images), 1, -1) if images.ndim == 3 else pixels.transpose(0, 2, 1)
@@ -76,7 +76,7 @@ def begin_image(finish, row):  # type: ignore[no-untyped-def]
 @inner
 def finish_image(finish, row, channel):  # type: ignore[no-untyped-def]
     """Write one channel of an image from the canvas."""
-    image, tone = finish.images[row, channel], finish.tones[row]
+    image, tone = finish.images[row % len(finish.images), channel], finish.tones[row]
     if finish.way == COPY:
         for pixel in range(uint64(len(image))):
             image[pixel] = finish.canvas[pixel]

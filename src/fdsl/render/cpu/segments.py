@@ -30,7 +30,7 @@ LONGEST = 1023
 
 
 @inlined
-def _ceil_div(a, b):  # type: ignore[no-untyped-def]
+def ceil_div(a, b):  # type: ignore[no-untyped-def]
     return -((-a) // b)
 
 
@@ -53,8 +53,8 @@ def _clip_minor(start, step, n, m, side):  # type: ignore[no-untyped-def]
         least, most = max(int64(0), start - side + 1), start
     if most < 0:
         return int64(0), int64(0)
-    first = max(int64(0), _ceil_div(2 * n * least - n, 2 * m))
-    last = min(n, _ceil_div(2 * n * (most + 1) - n, 2 * m))
+    first = max(int64(0), ceil_div(2 * n * least - n, 2 * m))
+    last = min(n, ceil_div(2 * n * (most + 1) - n, 2 * m))
     return first, last
 
 
@@ -70,10 +70,11 @@ def _walk(canvas, place, along, across, count, error, n, m, gray):  # type: igno
 
 
 @inner
-def _draw_long(
+def draw_long(
     canvas, major, step_major, pitch_major, minor, step_minor, pitch_minor, n, m, side, gray
 ):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Draw the pixels on the canvas of a segment that leaves it, in the phase they have on the whole segment."""
+    """Draw the pixels on the canvas, up to but not the last, of a segment of any length that may leave it, in the phase
+    they have on the whole segment."""
     first, last = _clip_major(major, step_major, n, side)
     first_minor, last_minor = _clip_minor(minor, step_minor, n, m, side)
     first, last = max(first, first_minor), min(last, last_minor)
@@ -167,7 +168,7 @@ def _draw_along(
     canvas, side, major, step_major, pitch_major, minor, step_minor, pitch_minor, n, m, slope, gray
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     if n > LONGEST:
-        _draw_long(canvas, major, step_major, pitch_major, minor, step_minor, pitch_minor, n, m, side, gray)
+        draw_long(canvas, major, step_major, pitch_major, minor, step_minor, pitch_minor, n, m, side, gray)
         return
     first, last = _clip_major(major, step_major, n, side)
     offset = uint32(uint32(HALF) + uint32(uint32(first) * slope))
