@@ -19,19 +19,19 @@ pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("matplotlib")
 
-import fdsl  # noqa: E402
-from fdsl.cli import main  # noqa: E402
-from fdsl.errors import DataError, InputError  # noqa: E402
-from fdsl.evaluate.figures import LIGHT, PRETRAINED  # noqa: E402
-from fdsl.sweep import SweepConfig, SweepResult, run_sweep  # noqa: E402
-from fdsl.sweep import run as sweep_run  # noqa: E402
-from fdsl.sweep.results import cells, csv_text, markdown  # noqa: E402
-from fdsl.sweep.sweeps import SWEEPS  # noqa: E402
-from fdsl.train.config import PretrainConfig, parse_options  # noqa: E402
-from fdsl.train.learner import Learner  # noqa: E402
-from fdsl.train.recipes import PROBE_VIT  # noqa: E402
-from fdsl.train.run import RunFolder  # noqa: E402
-from tiny_runs import TINY, contents  # noqa: E402
+import fdsl
+from fdsl.cli import main
+from fdsl.errors import DataError, InputError
+from fdsl.evaluate.figures import LIGHT, PRETRAINED
+from fdsl.sweep import SweepConfig, SweepResult, run_sweep
+from fdsl.sweep import run as sweep_run
+from fdsl.sweep.results import cells, csv_text, markdown
+from fdsl.sweep.sweeps import SWEEPS
+from fdsl.train.config import PretrainConfig, parse_options
+from fdsl.train.learner import Learner
+from fdsl.train.recipes import PROBE_VIT
+from fdsl.train.run import RunFolder
+from tiny_runs import TINY, contents
 
 FILES = {"points", "scratch", "sweep.csv", "sweep.json", "sweep.lock", "sweep.md", "sweep.png"}
 
@@ -200,7 +200,7 @@ def test_finished_sweep_holds_what_its_runs_hold(whole: SweepResult) -> None:
 def test_table_and_csv_say_the_same(whole: SweepResult) -> None:
     out, found = whole.config.out, numbers(whole.config.out)
     assert (out / "sweep.csv").read_text() == csv_text(whole)
-    rows = list(csv.DictReader((out / "sweep.csv").open()))
+    rows = list(csv.DictReader(csv_text(whole).splitlines()))
     assert [(row["point"], row["seed"]) for row in rows] == [
         (point, seed) for point in ("from scratch", "2", "4") for seed in "01"
     ]
