@@ -20,6 +20,8 @@ from fdsl.train.weights import CONFIG_FILE, WEIGHTS_FILE
 
 FREE = frozenset({"out", "resume", "threads", "checkpoint_every", "log_every", "eval_every", "weights"})
 """Fields that do not change what a part comes to. Weights are those of the same sweep, wherever its folder lies."""
+DERIVED = ("batch_size", "epochs")
+"""Fields that may follow from others: where both differ, a person has changed the others."""
 WRITTEN = frozenset({RUN_FILE, METRICS_FILE, RESULT_FILE, BOARD, CHECKPOINTS, CONFIG_FILE, WEIGHTS_FILE})
 """What a training leaves in its folder, beside hidden files that a killed one was writing."""
 
@@ -40,8 +42,10 @@ def check_part(config: Training) -> None:
         raise InputError(f"out must hold this sweep's runs alone, got {config.out / foreign[0]}")
     if (stored := _stored(config)) is None:
         return
-    for name, value in config.to_json().items():
-        if name not in FREE and stored[name] != value:
+    asked = config.to_json()
+    for name in sorted(asked.keys() - FREE, key=lambda name: (name in DERIVED, name)):
+        value = asked[name]
+        if stored[name] != value:
             raise InputError(
                 f"{name} must be {stored[name]!r} as in {config.out}, got {value!r}: take another out for another sweep"
             )
