@@ -45,7 +45,7 @@ def test_help_names_every_command(argv, capsys):
     printed = capsys.readouterr().out
     benches = [f"bench {part}" for part in ("render", "pipeline", "scaling", "training")]
     params = ["params export", "params import"]
-    for command in ("preview", "families", *params, "pretrain", "finetune", *benches, "demo"):
+    for command in ("preview", "families", *params, "pretrain", "finetune", *benches, "sweep", "demo"):
         assert f"\n  {command} " in printed
 
 
@@ -181,13 +181,14 @@ def test_debug_shows_the_traceback(argv, monkeypatch, capsys):
     [
         ("pretrain", "torch", 'fdsl pretrain needs the train extra: pip install "fdsl[train]"'),
         ("finetune", "timm", 'fdsl finetune needs the train extra: pip install "fdsl[train]"'),
+        ("sweep classes", "sklearn", 'fdsl sweep needs the train extra: pip install "fdsl[train]"'),
         ("demo", "jinja2", 'fdsl demo needs the report extra: pip install "fdsl[report]"'),
     ],
 )
 def test_a_missing_extra_is_named(command, absent, line, monkeypatch, capsys):
     found = extras.find_spec
     monkeypatch.setattr(extras, "find_spec", lambda module: None if module == absent else found(module))
-    assert main([command, "--out", "run"]) == 2
+    assert main([*command.split(), "--out", "run"]) == 2
     assert only_line(capsys) == f"error: {line}"
 
 

@@ -49,6 +49,9 @@ COMMANDS = {
         "fdsl.cli.bench", "measure drawing over threads, vertices, strokes, points and sizes", "scaling"
     ),
     "bench training": Command("fdsl.cli.bench", "measure what drawing costs a training step", "training"),
+    "sweep": Command(
+        "fdsl.cli.sweep", "vary one parameter of the formulas; pre-train, fine-tune and probe at each value"
+    ),
     "demo": Command("fdsl.cli.demo", "all of it in small, with a report to look at"),
 }
 

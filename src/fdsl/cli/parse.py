@@ -14,8 +14,8 @@ from fdsl.errors import FdslError, InputError
 Config = TypeVar("Config")
 
 
-def parse(config: type[Config], command: str, argv: list[str]) -> Config:
-    """Read `argv` into a `config`; `--help` prints and exits.
+def parse(config: type[Config], command: str, argv: list[str], *, about: str | None = None) -> Config:
+    """Read `argv` into a `config`; `--help` prints `about`, or the first lines of its docstring, and exits.
 
     Raises:
         InputError: an option is unknown, missing or of the wrong form, or `config` refused its value.
@@ -23,7 +23,13 @@ def parse(config: type[Config], command: str, argv: list[str]) -> Config:
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):
-            return tyro.cli(config, prog=f"fdsl {command}", args=argv, config=(tyro.conf.FlagCreatePairsOff,))
+            return tyro.cli(
+                config,
+                prog=f"fdsl {command}",
+                description=about,
+                args=argv,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
     except SystemExit as stop:
         if not stop.code:
             raise

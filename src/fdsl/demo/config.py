@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fdsl.errors import InputError, check_float, check_int
+from fdsl.train.recipes import epochs_for
 
 SAMPLES = 450_000
 QUICK_SAMPLES = 6_400
@@ -88,11 +89,3 @@ class DemoConfig:
             samples=self.samples if self.samples is not None else QUICK_SAMPLES if self.quick else SAMPLES,
             rates=self.rates if self.rates is not None else QUICK_RATES if self.quick else RATES,
         )
-
-
-def epochs_for(labels: int) -> int:
-    """Return passes over `labels` images: about as many updates as a small transformer needs from scratch."""
-    for most, epochs in ((200, 100), (800, 40), (2000, 30)):
-        if labels <= most:
-            return epochs
-    return 15

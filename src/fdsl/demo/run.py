@@ -16,7 +16,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import rich
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
@@ -46,7 +45,8 @@ from fdsl.formulas import family
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
 from fdsl.train.config import parse_options
 from fdsl.train.finetuning import TEST_SEED
-from fdsl.train.recipes import probe_rcdb100
+from fdsl.train.progress import hushed
+from fdsl.train.recipes import batch_for, probe_rcdb100, threads_for
 
 RUN_NAME = re.compile(r"run-([1-9]\d*)")
 REPORT_FILE, SUMMARY_FILE = "report.html", "demo.json"
@@ -54,11 +54,6 @@ ARMS: dict[ArmName, str] = {"scratch": "from scratch", "pretrained": "pre-traine
 SHEET_SIZE = 128
 FULL_SIZE = 224
 SPEED_REPETITIONS, SPEED_BATCH, SPEED_SECONDS = 7, 512, 0.1
-FEW, FEW_BATCH = 200, 25
-"""Up to so many labelled images, small batches: an epoch would be two or three updates otherwise."""
-MOST_THREADS = 4
-"""In fine-tuning: small batches of small images keep no more busy. One core is left to the rest of the system, since
-a thread that has to wait for its core holds up all others: seven times slower was measured on two busy cores."""
 CURVE_ROWS, LOG_AT_LEAST = 100, 5
 """Rows of metrics in the pre-training, about, and the fewest updates between two."""
 CURVE_POINTS = 4
@@ -262,13 +257,13 @@ def finetune_config(
         size=pretraining.size,
         labels=labels,
         epochs=epochs,
-        batch_size=min(FEW_BATCH, labels) if labels <= FEW else 64,
+        batch_size=batch_for(labels),
         lr=lr,
         seed=seed,
         eval_every=max(1, epochs // CURVE_POINTS),
         test_limit=config.test_limit,
         skip_broken=config.skip_broken,
-        threads=config.threads or min(MOST_THREADS, max(1, usable_cores() - 1)),
+        threads=threads_for(config.threads),
     )
 
 
@@ -278,7 +273,7 @@ def finetune_all(
     """Fine-tune both arms at every rate with every seed, in turn: what slows the machine meets both."""
     keys: list[Key] = [(arm, lr, seed) for lr, seed, arm in product(config.rates or (), config.seeds, ARMS)]
     runs: dict[Key, Run] = {}
-    with Progress(console=console, disable=not console.is_terminal) as progress, _hushed():
+    with Progress(console=console, disable=not console.is_terminal) as progress, hushed():
         for arm, lr, seed in progress.track(keys, description="fine-tuning"):
             out = folder / f"{arm}-lr{lr:g}-seed{seed}"
             finetune(finetune_config(config, pretraining, out, arm, lr, seed))
@@ -290,14 +285,3 @@ def finetune_all(
                 f"  {run.number('seconds'):5.1f} s"
             )
     return runs
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep the training's own progress from the screen: dozens of bars would bury the results."""
-    console = rich.get_console()
-    before, console.quiet = console.quiet, True
-    try:
-        yield
-    finally:
-        console.quiet = before

@@ -54,12 +54,29 @@ _STYLE: dict[Any, Any] = {
     "xtick.major.width": 0.7,
     "lines.solid_capstyle": "round",
 }
+# The inks on a light page, as report.css has them.
+LIGHT = {
+    INK: "#1d2126",
+    MUTED: "#626a73",
+    GRID: "#e2e0da",
+    PRETRAINED: "#0072b2",
+    SCRATCH: "#c8560a",
+    PAPER: "#ffffff",
+}
 # A figure is about as wide as a phone: text keeps its size there, and two stand side by side on a desk.
 _WIDTH, _HEIGHT = 4.3, 2.75
 NAMED_CLASSES, NAME_LETTERS = 25, 14
 """Classes that are named at most, and letters of a name."""
 CLASS_LETTERS = 52
 """Letters that fit below a figure side by side."""
+
+
+def light_style() -> dict[Any, Any]:
+    """Return the style of the figures for a picture by itself, which knows no CSS: dark on light, `LIGHT` the inks."""
+    return {
+        setting: LIGHT.get(value, value) if isinstance(value, str) else value
+        for setting, value in _STYLE.items()
+    }
 
 
 def _svg(name: str, label: str, draw: Callable[[Axes], None]) -> str:
@@ -89,7 +106,8 @@ def _svg(name: str, label: str, draw: Callable[[Axes], None]) -> str:
     return re.sub(r'<svg (?:width="[^"]*" |height="[^"]*" )?', head, text, count=1)
 
 
-def _percent(axes: Axes) -> None:
+def percent_axis(axes: Axes) -> None:
+    """Have the vertical axis say percent, at round values."""
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
     axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
 
@@ -145,7 +163,7 @@ def curve(
         axes.margins(y=0.12)
         axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
         if percent:
-            _percent(axes)
+            percent_axis(axes)
             axes.set_ylim(bottom=0)
 
     return _svg(name, title, draw)
@@ -175,7 +193,7 @@ def paired_dots(comparison: Comparison, title: str) -> str:
         axes.tick_params(axis="x", length=0, labelsize=9.5, labelcolor=INK)
         axes.set_xlim(-0.75, 1.75)
         axes.margins(y=0.15)
-        _percent(axes)
+        percent_axis(axes)
 
     return _svg("paired", title, draw)
 
@@ -205,7 +223,7 @@ def rates(comparison: Comparison, title: str) -> str:
         axes.set_xlabel("peak learning rate")
         axes.margins(x=0.12, y=0.15)
         axes.legend(frameon=False, loc="best", handlelength=1.4, labelcolor=INK)
-        _percent(axes)
+        percent_axis(axes)
 
     return _svg("rates", title, draw)
 
@@ -236,7 +254,7 @@ def by_class(scratch: Mapping[str, float], pretrained: Mapping[str, float], titl
             axes.set_xticks([])
             axes.set_xlabel(f"{len(names)} classes in the order of their gain")
         axes.margins(x=0.05, y=0.08)
-        _percent(axes)
+        percent_axis(axes)
         # The names of the colours get a strip of their own on top: dots lie everywhere below it.
         low, high = axes.get_ylim()
         axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= min(high, 100)])
@@ -275,6 +293,6 @@ def learning(
         axes.set_xlabel(x_label)
         axes.set_xlim(left=0)
         axes.legend(frameon=False, loc="lower right", handlelength=1.8, labelcolor=INK)
-        _percent(axes)
+        percent_axis(axes)
 
     return _svg("learning", title, draw)

@@ -51,18 +51,23 @@ def read_run(folder: str | Path) -> Run:
         DataError: a file is missing or damaged; the message names it.
     """
     folder = Path(folder)
-    record = _read_object(folder / "run.json")
+    record = read_object(folder / "run.json")
     if not isinstance(record.get("config"), dict):
         raise DataError(f"{folder / 'run.json'} must hold the config of the run, it has none")
     return Run(
         folder=folder,
         record=record,
-        result=_read_object(folder / "result.json"),
+        result=read_object(folder / "result.json"),
         metrics=_read_metrics(folder / "metrics.csv"),
     )
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        DataError: the file is missing, damaged or holds something else.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rich
+import torch
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -90,13 +91,11 @@ class FinetuneTask:
         self._config, self._fabric = config, fabric
         self._count, self._classes = len(images), len(images.classes)
         self.steps = ceil(config.epochs * len(images) / config.batch_size)
-        method = _method(config, size)
+        method = method_for(config, size)
         flip = config.data != "digits" if config.flip is None else config.flip
         self._training = TrainingBatches(images, size, method, flip=flip, seed=config.seed)
-        self._test = SquareImages(test_images, size, share=EVAL_CROP if method == "crop" else 1.0)
-        sample = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
-        pixels = SquareImages(images.subset(sample), size).pixels(np.arange(len(sample)))
-        self.standardize = Standardize.of([pixels], fabric.device)
+        self._test = squares(test_images, config, size)
+        self.standardize = statistics(images, size, fabric.device)
         self._mixing = Mixing(
             classes=self._classes,
             mixup=config.mixup,
@@ -154,8 +153,8 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         FdslError: the loss stopped being a finite number.
     """
     run = RunFolder(config, "finetune", FinetuneTask.columns)
-    architecture = _architecture(config)
-    images, test_images = _data(config)
+    architecture = architecture_of(config)
+    images, test_images = open_splits(config)
     skipped = images.skipped + test_images.skipped
     if skipped:
         _say(f"{len(skipped)} broken image{'s' * (len(skipped) > 1)} left out: first {skipped[0]}")
@@ -194,8 +193,13 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     return result
 
 
-def _architecture(config: FinetuneConfig) -> Architecture:
-    """Return the model asked for: fields of the config first, then what the weights say, then the default."""
+def architecture_of(config: FinetuneConfig) -> Architecture:
+    """Return the model asked for: fields of the config first, then what the weights say, then the default.
+
+    Raises:
+        InputError: the weights are not there, or nothing says what model they are of.
+        DataError: the config beside the weights cannot be read.
+    """
     described = describe_weights(config.weights) if config.weights is not None else None
     if config.weights is not None and described is None and config.model is None:
         raise InputError(f"model must be given, got None: no config.json lies beside {config.weights}")
@@ -205,13 +209,21 @@ def _architecture(config: FinetuneConfig) -> Architecture:
         return Architecture(model=model, model_args=args, size=config.size or default_size(model))
     if config.model in (None, described.model):
         args = {**described.model_args, **args}
-    return Architecture(
-        model=config.model or described.model, model_args=args, size=config.size or described.size
+    return replace(
+        described,
+        model=config.model or described.model,
+        model_args=args,
+        size=config.size or described.size,
     )
 
 
-def _data(config: FinetuneConfig) -> tuple[RealImages, RealImages]:
-    """Return the training images, cut to the labels allowed, and the test images."""
+def open_splits(config: FinetuneConfig) -> tuple[RealImages, RealImages]:
+    """Return the training images, cut to the labels allowed, and the test images.
+
+    Raises:
+        InputError: the data do not exist, or have too few images for the labels.
+        DataError: a split holds no images, or the test images have a class that training lacks.
+    """
     images = open_images(config.data, "train", skip_broken=config.skip_broken)
     test_images = open_images(config.data, "test", skip_broken=config.skip_broken)
     for split, part in (("training", images), ("test", test_images)):
@@ -227,13 +239,25 @@ def _data(config: FinetuneConfig) -> tuple[RealImages, RealImages]:
     return images, test_images
 
 
+def statistics(images: RealImages, size: int, device: torch.device) -> Standardize:
+    """Return the standardization by some of the images, evenly chosen, at `size` pixels."""
+    sample = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64)
+    pixels = SquareImages(images.subset(sample), size).pixels(np.arange(len(sample)))
+    return Standardize.of([pixels], device)
+
+
+def starting_model(config: FinetuneConfig, architecture: Architecture, *, classes: int) -> nn.Module:
+    """Return the model with the random weights that a fine-tuning of this seed starts from."""
+    reseed(config.seed, "finetune weights", 0)
+    name, args, size = architecture.model, architecture.model_args, architecture.size
+    return build_model(name, args, size=size, classes=classes, drop_path=config.drop_path)
+
+
 def _model(
     config: FinetuneConfig, architecture: Architecture, *, classes: int
 ) -> tuple[nn.Module, MatchReport | None]:
     """Build the model and fill it with the weights; what they did not fill is said aloud."""
-    reseed(config.seed, "finetune weights", 0)
-    name, args, size = architecture.model, architecture.model_args, architecture.size
-    model = build_model(name, args, size=size, classes=classes, drop_path=config.drop_path)
+    model = starting_model(config, architecture, classes=classes)
     if config.weights is None:
         return model, None
     match = load_weights(model, config.weights)
@@ -246,7 +270,13 @@ def _say(line: str) -> None:
     rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _method(config: FinetuneConfig, size: int) -> Method:
+def squares(images: RealImages, config: FinetuneConfig, size: int) -> SquareImages:
+    """Return `images` as they are tested: their middle, as square as the model wants them."""
+    return SquareImages(images, size, share=EVAL_CROP if method_for(config, size) == "crop" else 1.0)
+
+
+def method_for(config: FinetuneConfig, size: int) -> Method:
+    """Return how training images of `size` pixels are varied."""
     if config.augment == "auto":
         return "pad" if size <= SMALL else "crop"
     return config.augment

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Self
 
 import rich
@@ -56,6 +58,17 @@ class Ticker:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keep the trainings' own progress from the screen: dozens of bars would bury the results."""
+    console = rich.get_console()
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before
 
 
 def clock(seconds: float) -> str:

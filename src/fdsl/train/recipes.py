@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fdsl.cores import usable_cores
 from fdsl.train.config import FinetuneConfig, PretrainConfig
 
 PROBE_VIT = (
@@ -15,6 +16,29 @@ PROBE_VIT = (
     "global_pool=avg",
 )
 """Arguments that make `vit_tiny_patch16_224` a transformer of 0.8 million weights for 32 pixels."""
+FEW, FEW_BATCH = 200, 25
+"""Up to so many labelled images, small batches: an epoch would be two or three updates otherwise."""
+MOST_THREADS = 4
+"""In fine-tuning: small batches of small images keep no more busy. One core is left to the rest of the system, since
+a thread that has to wait for its core holds up all others: seven times slower was measured on two busy cores."""
+
+
+def epochs_for(labels: int) -> int:
+    """Return passes over `labels` images: about as many updates as a small transformer needs from scratch."""
+    for most, epochs in ((200, 100), (800, 40), (2000, 30)):
+        if labels <= most:
+            return epochs
+    return 15
+
+
+def batch_for(labels: int) -> int:
+    """Return the batch size to fine-tune on `labels` images with."""
+    return min(FEW_BATCH, labels) if labels <= FEW else 64
+
+
+def threads_for(threads: int | None) -> int:
+    """Return the threads to fine-tune a small model with, where a person asks for `threads` or for none."""
+    return threads or min(MOST_THREADS, max(1, usable_cores() - 1))
 
 
 def probe_rcdb100(out: Path, seed: int = 0) -> PretrainConfig:

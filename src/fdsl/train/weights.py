@@ -37,6 +37,10 @@ class Architecture:
     """Arguments of the model, without those that follow from data (num_classes, img_size, in_chans)."""
     size: int
     """Height and width of its images, in pixels."""
+    mean: tuple[float, ...] | None = None
+    """Mean of the pixels it was trained on, 3 values in 0..1; None is not known."""
+    std: tuple[float, ...] | None = None
+    """Their standard deviation, 3 values in 0..1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +141,13 @@ def describe_weights(source: Path) -> Architecture | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         name, args = str(content["architecture"]), dict(content.get("model_args", {}))
-        size = int(content["pretrained_cfg"]["input_size"][-1])
+        trained = content["pretrained_cfg"]
+        size = int(trained["input_size"][-1])
+        mean, std = (tuple(map(float, trained[key])) if key in trained else None for key in ("mean", "std"))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(f"{path} must describe a timm model: {error!r}") from error
     kept = {key: value for key, value in args.items() if key not in DERIVED_ARGS}
-    return Architecture(model=name, model_args=kept, size=size)
+    return Architecture(model=name, model_args=kept, size=size, mean=mean, std=std)
 
 
 def load_weights(model: nn.Module, source: str | Path) -> MatchReport:
