@@ -46,6 +46,25 @@ def test_straightforward_curves_run_where_the_renderer_s_do():
         assert near(ours[row])[slow > 0].mean() > 0.98
 
 
+def test_straightforward_scenes_show_the_same_objects():
+    family = fdsl.MultiFractal(classes=8, variant="black", points=20_000)
+    table = family.table(0, [0, 1, 2, 3], [0, 1, 2, 3])
+    ours = fdsl.Renderer(224, lines="crisp")(table).max(axis=3) > 0
+    for row in range(4):
+        slow = np.asarray(straightforward.draw(table, row, 224)).max(axis=2) > 0
+        assert slow.sum() > 100
+        wide = near(slow.astype(np.uint8))
+        assert (wide & ours[row]).sum() > 0.5 * ours[row].sum()
+
+
+@pytest.mark.parametrize("name", sorted(fdsl.families()))
+def test_every_family_has_a_baseline(name):
+    family = fdsl.family(name, classes=4)
+    image = straightforward.draw(family.table(0, [1], [1]), 0, 64)
+    assert image.mode == ("RGB" if family.channels == 3 else "L")
+    assert image.size == (64, 64)
+
+
 @pytest.mark.parametrize(
     ("name", "instance"),
     [

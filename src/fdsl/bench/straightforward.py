@@ -2,7 +2,7 @@
 
 The images show the same strokes and the same maps as the renderer's. Radial polygons are traced by this
 package's own kernel, so that there the baseline is charged for Pillow's drawing alone; control points of curves and
-gradients of noise are drawn by it, too.
+gradients of noise are drawn by it, too. Scenes stand before another noise of the same kind.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from fdsl.geometry.affine2d import AffineMaps2D
 from fdsl.geometry.affine3d import DISTANCE, FOCAL, AffineMaps3D
@@ -20,10 +20,12 @@ from fdsl.geometry.curves import BezierCurves, polylines
 from fdsl.geometry.maps import BURN_IN, NEVER
 from fdsl.geometry.noise import GAIN, NODES_A_BLOCK, ZERO, NoiseField, gradients
 from fdsl.geometry.radial import RadialStrokes, polygons
+from fdsl.geometry.scenes import FractalScenes
 from fdsl.geometry.table import Table
 
 CURVE_VERTICES = 200
 """Of every curve, at equal steps: as many as this package's curves have on average."""
+HUES, OCTAVES = 180, 7
 
 
 def draw(table: Table, row: int, size: int) -> Image.Image:
@@ -38,6 +40,8 @@ def draw(table: Table, row: int, size: int) -> Image.Image:
         return _draw_curves(table, row, size)
     if isinstance(table, NoiseField):
         return _draw_noise(table, row, size)
+    if isinstance(table, FractalScenes):
+        return _draw_scene(table, row, size)
     raise TypeError(f"no straightforward drawing of {type(table).__name__}")
 
 
@@ -55,15 +59,8 @@ def _draw_strokes(table: RadialStrokes, image: int, size: int) -> Image.Image:
 
 def _draw_plane(table: AffineMaps2D, row: int, size: int) -> Image.Image:
     chance = random.Random(row)
-    maps, picks = _choices(table.maps[row], table.begins[row], table.points, chance)
-    x = y = 0.0
-    points = []
-    for pick in picks:
-        a, b, c, d, e, f = maps[pick]
-        x, y = a * x + b * y + e, c * x + d * y + f
-        points.append((x, y))
+    points_P2 = _play(table.maps[row], table.begins[row], table.points, chance)
     padding = table.padding * size / table.canvas
-    points_P2 = np.array(points[BURN_IN:])
     low, high = points_P2.min(axis=0), points_P2.max(axis=0)
     places_P2 = (padding + (points_P2 - low) / (high - low) * (size - 2 * padding)).astype(int)
     # A border of one pixel saves every patch from being clipped.
@@ -83,6 +80,20 @@ def _draw_plane(table: AffineMaps2D, row: int, size: int) -> Image.Image:
         inside = inside[:, ::-1]
     # Without a flip y points up.
     return Image.fromarray(np.ascontiguousarray(inside if table.flips[row] & 2 else inside[::-1]))
+
+
+def _play(
+    maps: NDArray[np.float32], begins: NDArray[np.int32], points: int, chance: random.Random
+) -> NDArray[np.float64]:
+    """Return the points of a chaos game in the plane, float64 [points, 2]."""
+    coefficients, picks = _choices(maps, begins, points, chance)
+    x = y = 0.0
+    found = []
+    for pick in picks:
+        a, b, c, d, e, f = coefficients[pick]
+        x, y = a * x + b * y + e, c * x + d * y + f
+        found.append((x, y))
+    return np.array(found[BURN_IN:])
 
 
 def _patches(table: AffineMaps2D) -> list[NDArray[np.uint8]]:
@@ -137,6 +148,39 @@ def _draw_noise(table: NoiseField, row: int, size: int) -> Image.Image:
     below = corner(0, 1) + share_x * (corner(1, 1) - corner(0, 1))
     noise = above + share_y * (below - above)
     return Image.fromarray((ZERO + 0.5 + GAIN * noise).astype(np.uint8))
+
+
+def _draw_scene(table: FractalScenes, row: int, size: int) -> Image.Image:
+    """Draw coloured densities on a background of noise whose octaves Pillow resizes."""
+    chance, scale = random.Random(row), size / table.canvas
+    picture = Image.new("RGB", (size, size)) if table.backdrop is None else _backdrop(chance, size)
+    for number in range(int(table.count[row])):
+        points_P2 = _play(
+            table.maps[row, number], table.begins[row, number], int(table.points[row, number]), chance
+        )
+        left, top, width, height = (table.boxes[row, number] * scale).tolist()
+        cells = int(table.grain[row, number]) or size
+        counts = np.histogram2d(points_P2[:, 1], points_P2[:, 0], bins=cells)[0]
+        hue, saturation, value = table.colours[row, number].tolist()
+        # hues of the table count to 179 around the circle, Pillow's to 255
+        hues = (255 * counts / counts.max() + hue) % 256 % HUES * (256 / HUES)
+        parts = np.stack([hues, np.full_like(hues, saturation), np.full_like(hues, value)], axis=2)
+        square = max(1, round(width)), max(1, round(height))
+        drawn = Image.fromarray(parts.astype(np.uint8), "HSV").convert("RGB").resize(square)
+        lit = Image.fromarray((255 * (counts > 0)).astype(np.uint8)).resize(square, Image.Resampling.NEAREST)
+        picture.paste(drawn, (round(left), round(top)), lit)
+    return picture.filter(ImageFilter.GaussianBlur(0.75)) if table.blur[row] else picture
+
+
+def _backdrop(chance: random.Random, size: int) -> Image.Image:
+    total = np.zeros((size, size))
+    for level in range(OCTAVES):
+        side = 1 + 2**level
+        octave = np.array([chance.uniform(-1, 1) for _ in range(side * side)], np.float32)
+        total += 0.5**level * np.asarray(Image.fromarray(octave.reshape(side, side)).resize((size, size)))
+    hue, saturation, value = (64 * total + 128) % 256, 30 * total + 128, 60 * total + 128
+    parts = np.clip(np.stack([hue, saturation, value], axis=2), 0, 255)
+    return Image.fromarray(parts.astype(np.uint8), "HSV").convert("RGB")
 
 
 def _choices(

@@ -184,10 +184,13 @@ def _save(model: nn.Module, config: PretrainConfig, task: PretrainTask, classes:
 def _held_out(dataset: FormulaDataset, config: PretrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield images of instances that training never sees, as they are."""
     first = UNLIMITED_HELD_OUT if config.instances is None else config.instances
+    classes = dataset.family.classes
     for start in range(0, config.held_out, BATCH):
         numbers = np.arange(start, min(start + BATCH, config.held_out))
-        categories = numbers % dataset.family.classes  # an instance of every category, then the next
-        identity = categories, first + numbers // dataset.family.classes
+        categories = numbers % classes  # an instance of every category, then the next
+        if config.held_out < classes:
+            categories = numbers * classes // config.held_out  # of some, from the first to the last
+        identity = categories, first + numbers // classes
         targets = torch.from_numpy(dataset.draw_targets(*identity)[str(dataset.targets)])
         masks = dataset.targets == "mask"
         yield torch.from_numpy(dataset.draw(*identity)), targets.long() if masks else targets
