@@ -8,7 +8,9 @@ gradients of noise are drawn by it, too. Scenes stand before another noise of th
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +32,9 @@ HUES, OCTAVES = 180, 7
 
 def draw(table: Table, row: int, size: int) -> Image.Image:
     """Draw image `row` of `table` at `size` pixels, one pixel a point or stroke width (3 x 3 for patches)."""
-    if isinstance(table, RadialStrokes):
-        return _draw_strokes(table, row, size)
-    if isinstance(table, AffineMaps2D):
-        return _draw_plane(table, row, size)
-    if isinstance(table, AffineMaps3D):
-        return _draw_space(table, row, size)
-    if isinstance(table, BezierCurves):
-        return _draw_curves(table, row, size)
-    if isinstance(table, NoiseField):
-        return _draw_noise(table, row, size)
-    if isinstance(table, FractalScenes):
-        return _draw_scene(table, row, size)
-    raise TypeError(f"no straightforward drawing of {type(table).__name__}")
+    if type(table) not in _DRAWINGS:
+        raise TypeError(f"no straightforward drawing of {type(table).__name__}")
+    return _DRAWINGS[type(table)](table, row, size)
 
 
 def _draw_strokes(table: RadialStrokes, image: int, size: int) -> Image.Image:
@@ -189,3 +181,13 @@ def _choices(
     """Return the maps' coefficients, and which map each of `points` steps after the burn-in applies."""
     weights = np.diff(np.append(begins, NEVER)).tolist()
     return maps.tolist(), chance.choices(range(len(weights)), weights, k=points + BURN_IN)
+
+
+_DRAWINGS: dict[type, Callable[[Any, int, int], Image.Image]] = {
+    RadialStrokes: _draw_strokes,
+    AffineMaps2D: _draw_plane,
+    AffineMaps3D: _draw_space,
+    BezierCurves: _draw_curves,
+    NoiseField: _draw_noise,
+    FractalScenes: _draw_scene,
+}
