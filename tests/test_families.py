@@ -136,6 +136,15 @@ def test_an_image_depends_on_its_identity_alone(family, data):
     assert (together[place] == alone[0]).all()
 
 
+def test_every_family_can_be_altered(family):
+    """Its drawer draws a few images at a time into canvases that take turns, whichever number an image has."""
+    categories, instances = np.arange(11) % CLASSES, np.arange(11)
+    renderer = fdsl.Renderer(32, "crisp", threads=1)
+    plain = renderer(family.table(SEED, categories, instances))
+    altered = renderer(altered_family(family, "width=1").table(SEED, categories, instances))
+    assert (altered == plain).all()
+
+
 def test_classes_do_not_move_when_there_are_more(family):
     more = replace(family, classes=2 * CLASSES)
     for k in range(CLASSES):
