@@ -350,6 +350,8 @@ def test_anything_but_a_family_or_a_table_is_refused():
         ("width=0", "alter, width: width must be in 1..64, got 0"),
         ("width=2.5", "alter, width: width must be an integer in 1..64, got '2.5'"),
         ("width=", "alter, width: width must be an integer in 1..64, got ''"),
+        ("width=\u0663", "alter, width: width must be an integer in 1..64, got '\u0663'"),
+        ("width=" + 5000 * "9", "alter, width: width must be an integer in 1..64, got '999"),
     ],
 )  # fmt: skip
 def test_unreadable_alterations_are_refused(text, message):

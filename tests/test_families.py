@@ -136,6 +136,15 @@ def test_an_image_depends_on_its_identity_alone(family, data):
     assert (together[place] == alone[0]).all()
 
 
+def test_every_family_can_be_altered(family):
+    """Its drawer draws a few images at a time into canvases that take turns, whichever number an image has."""
+    categories, instances = np.arange(11) % CLASSES, np.arange(11)
+    renderer = fdsl.Renderer(32, "crisp", threads=1)
+    plain = renderer(family.table(SEED, categories, instances))
+    altered = renderer(altered_family(family, "width=1").table(SEED, categories, instances))
+    assert (altered == plain).all()
+
+
 def test_classes_do_not_move_when_there_are_more(family):
     more = replace(family, classes=2 * CLASSES)
     for k in range(CLASSES):
@@ -171,6 +180,7 @@ def test_digest_names_the_definition(family):
     assert family.digest(0) == fdsl.family(family.name.lower(), classes=CLASSES).digest(0)
     assert family.digest(0) != family.digest(1)
     assert family.digest(0) != replace(family, classes=CLASSES + 1).digest(0)
+    assert family.digest(0) == replace(family, classes=np.int64(CLASSES)).digest(0), "the same images"
 
 
 @pytest.mark.parametrize("classes", [-1, 0, 1, 10**9, 2.5, "10", True, None])
@@ -192,6 +202,8 @@ def test_identities_out_of_range_are_refused(family, categories, instances, mess
         family.table(0, categories, instances)
     with pytest.raises(InputError, match="categories must be integers, got float64"):
         family.table(0, [0.5], [0])
+    with pytest.raises(InputError, match=r"must be as many, or one, got shapes \(2,\) and \(3,\)"):
+        family.table(0, [0, 1], [0, 1, 2])
 
 
 def test_unknown_names_are_refused_with_the_nearest():

@@ -194,7 +194,11 @@ def test_a_view_of_more_cells_than_can_be_seen_is_flat():
     images = fdsl.Renderer(64, "crisp")(table, views)
     assert (images[0] == ZERO).all()
     assert (images[1] != ZERO).mean() > 0.9
-    for far in ([[1e-6, 0, 1e5], [0, 1e-6, -1e5]], [[100, 100, 1e5], [100, 100 - 1e-9, 1e5]]):
+    for far in (
+        [[1e-6, 0, 1e5], [0, 1e-6, -1e5]],
+        [[100, 100, 1e5], [100, 100 - 1e-9, 1e5]],
+        [[5.5e-5, 5.5e-5, 128], [5.5e-5, 5.5e-5 + 1.01e-12 / 5.5e-5, 128]],  # 2^64 nodes
+    ):
         assert (fdsl.Renderer(64, "crisp")(table, far) == ZERO).all()
 
 

@@ -142,6 +142,7 @@ def test_published_ranges_are_no_part_of_the_definition():
         ("strokes", "12", "strokes must be two numbers, the least and the most, got '12'"),
         ("noise", (0, 4, 5), r"noise must be two numbers, the least and the most, got \(0, 4, 5\)"),
         ("noise", (0, float("nan")), r"most of noise must be a finite number in \[0, 16\], got nan"),
+        ("noise", (0, 10**400), r"most of noise must be a finite number in \[0, 16\], got 1000"),
         ("noise", (-0.5, 1), r"least of noise must be in \[0, 16\], got -0\.5"),
         ("drift", (0, 1.5), r"most of drift must be in \[0, 1\], got 1\.5"),
         ("radius", (0, 513), r"most of radius must be in 0\.\.512, got 513"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
 import fdsl
 from fdsl.errors import InputError
+from fdsl.render.cpu.finish import finishing
+from fdsl.render.frame import drawn_to_size
 
 SHIFT = np.array([[1.0, 0.0, 40.0], [0.0, 1.0, -24.0]])
 
@@ -136,3 +139,11 @@ def test_unusable_views_are_refused(table, view, message):
 def test_unusable_tones_are_refused(table, tone):
     with pytest.raises(InputError, match="tone must be uint8"):
         fdsl.Renderer(64)(table, tone=tone)
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_one_image_has_the_type_of_many(shape):
+    """Else kernels are compiled once more for it, which takes longer than a minute's drawing."""
+    frame = drawn_to_size(32, 1, 224, np.tile(np.eye(2, 3), (3, 1, 1)), np.zeros((3, 256), np.uint8))
+    one, many = (finishing(frame, np.zeros((count, 32, 32, *shape), np.uint8), 0) for count in (1, 3))
+    assert numba.typeof(one) == numba.typeof(many)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable
 
 
@@ -45,7 +46,8 @@ def check_float(field: str, value: object, low: float, high: float = math.inf) -
         InputError: it is not a finite number or lies outside.
     """
     bounds = f">= {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    # also an int that no float can hold, of which math.isfinite makes an OverflowError
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
         raise InputError(f"{field} must be a finite number {bounds}, got {value!r}")
     if not low <= value <= high:
         raise InputError(f"{field} must be {bounds}, got {value!r}")

@@ -21,6 +21,8 @@ from fdsl.geometry.table import Table
 OF_THE_BASE = ("classes", "native_size", "background", "target", "objects")
 UNMOVED = ("parameters", "box", "mask")
 """Labels that an altered image keeps from its base."""
+MOST_DIGITS = 18
+"""Of a strength that is read: Python refuses to make a number of thousands."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +211,9 @@ def read_alterations(name: str, texts: Iterable[str]) -> list[tuple[type[Alterat
         if not equals:
             raise InputError(f"{name} must be KIND=STRENGTH, kinds {', '.join(ALTERATIONS)}, got {text!r}")
         cls = ALTERATIONS[check_choice(f"{name}, kind", kind, ALTERATIONS)]
+        plain = strength.isascii() and strength.isdecimal() and len(strength) <= MOST_DIGITS
         try:
-            read.append((cls, cls.checked(int(strength) if strength.isdecimal() else strength)))
+            read.append((cls, cls.checked(int(strength) if plain else strength)))
         except InputError as error:
             raise InputError(f"{name}, {kind}: {error}") from error
     return read

@@ -109,7 +109,7 @@ class Family(ABC):
 
     def digest(self, seed: int) -> str:
         """Return the SHA-256 of the definition and seed, 64 hex digits."""
-        text = json.dumps({**self.definition(), "seed": check_seed(seed)}, sort_keys=True, default=str)
+        text = json.dumps({**self.definition(), "seed": check_seed(seed)}, sort_keys=True, default=_plain)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _identity(
@@ -119,7 +119,13 @@ class Family(ABC):
         for field, value in (("categories", categories), ("instances", instances)):
             if np.asarray(value).dtype.kind not in "iu" and np.size(value):
                 raise InputError(f"{field} must be integers, got {np.asarray(value).dtype}")
-        k, i = np.broadcast_arrays(np.asarray(categories, np.int64), np.asarray(instances, np.int64))
+        try:
+            k, i = np.broadcast_arrays(np.asarray(categories, np.int64), np.asarray(instances, np.int64))
+        except ValueError:
+            shapes = f"{np.shape(categories)} and {np.shape(instances)}"
+            raise InputError(
+                f"categories and instances must be as many, or one, got shapes {shapes}"
+            ) from None
         if k.ndim != 1:
             raise InputError(f"categories and instances must be 1-D, got shape {k.shape}")
         if k.size and (k.min() < 0 or k.max() >= self.classes):
@@ -133,3 +139,9 @@ class Family(ABC):
         address = np.empty((len(k), 4), np.uint32)
         address[:, 0], address[:, 1], address[:, 2], address[:, 3] = seed, stream_word(self.stream), k, i
         return address
+
+
+def _plain(value: object) -> int | str:
+    """Return a field's value as a definition has it: NumPy's integers are integers, and files a line of text."""
+    index = getattr(value, "__index__", None)
+    return str(value) if index is None else int(index())

@@ -64,8 +64,9 @@ class DrawnByMaps(Family):
     def parameters(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> NDArray[np.float32]:
         """Return the system that draws each image, weighted or jittered as there, float32 [N, P]; unscaled.
 
-        Coefficients lie in about -1..1; beyond the last map that is ever chosen they are 0. Probabilities are those of
-        the drawing, multiples of 2^-16. How an attractor is then placed, flipped or seen is not among the parameters.
+        Coefficients lie in about -1..1, and within twice that where instances weight them; beyond the last map that is
+        ever chosen they are 0. Probabilities are those of the drawing, multiples of 2^-16. How an attractor is then
+        placed, flipped or seen is not among the parameters.
         """
         k, i = self._identity(seed, categories, instances)
         table = self.table(seed, k, i)

@@ -71,7 +71,8 @@ class PublishedFamily(Family):
         super().__post_init__()
         if self.files is not None:
             if not isinstance(self.files, self.form):
-                raise InputError(f"files must come from {self.name}.from_csv(folder), got {self.files!r}")
+                got = type(self.files).__name__
+                raise InputError(f"files must come from {self.name}.from_csv(folder), got {got}")
             check_int("classes", self.classes, 2, len(self.files.names))
 
     @classmethod

@@ -55,6 +55,9 @@ def finishing(frame: Frame, images: NDArray[np.uint8], background: int) -> Finis
     side = frame.drawn
     pixels = images.reshape(len(images), frame.size**2, -1)
     planes = pixels.reshape(len(images), 1, -1) if images.ndim == 3 else pixels.transpose(0, 2, 1)
+    if images.ndim == 4 and len(images) == 1:
+        # itself twice: one alone counts as a Fortran array, another type, which would compile kernels again
+        planes = np.lib.stride_tricks.as_strided(planes, (2, *planes.shape[1:]), (0, *planes.strides[1:]))
     resampled = frame.way == RESAMPLE
     framed = np.empty(framed_cells(side) if resampled else 0, np.uint8)
     shrunk = np.empty(side * side if resampled else 0, np.uint8)

@@ -80,7 +80,8 @@ def lattice(cells: NDArray[np.int32], canvas: int, frame: Frame) -> Lattice:
     first = np.floor(np.where(near[:, None], low, 0) / group).astype(np.int64)
     # two nodes past the last pixel's: its cell's right corner, and one for a coordinate that is rounded up
     size = np.floor(np.where(near[:, None], high, 0) + 2).astype(np.int64) // group + 1 - first
-    shown = near & (size.prod(axis=1) * NODES_A_BLOCK <= MOST_NODES)
+    # a float: up to 2^64 nodes, more than an int64 counts
+    shown = near & (size.prod(axis=1, dtype=np.float64) * NODES_A_BLOCK <= MOST_NODES)
     size[~shown] = 0
     backs[:, :, 2] -= first * group
     backs[~shown] = 0

@@ -321,7 +321,7 @@ def _draw_rows(begin, end, table, places, backs, numbered, work, finish, images)
         if table.blur[row] > 0:
             blur(work.channels, side, table.blur[row], work.kept)
         if finish.way == COPY and not numbered:
-            write_interleaved(work.canvas, finish.tones[row], images[row])
+            write_interleaved(work.canvas, finish.tones[row], images[row % len(images)])
         else:
             begin_image(finish, row)
             for channel in range(finish.images.shape[1]):
