@@ -104,7 +104,9 @@ class Family(ABC):
 
     def definition(self) -> dict[str, Any]:
         """Return everything that, with a seed, defines the family's pixels."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {
+            field.name: _of_its_kind(getattr(self, field.name), field.default) for field in fields(self)
+        }
         return {"family": self.name, "version": self.version, **values}
 
     def digest(self, seed: int) -> str:
@@ -139,6 +141,11 @@ class Family(ABC):
         address = np.empty((len(k), 4), np.uint32)
         address[:, 0], address[:, 1], address[:, 2], address[:, 3] = seed, stream_word(self.stream), k, i
         return address
+
+
+def _of_its_kind(value: Any, default: object) -> Any:
+    """Return a field's value, a float where its default is one: 1 and 1.0 are one definition."""
+    return float(value) if isinstance(default, float) and isinstance(value, int) else value
 
 
 def _plain(value: object) -> int | str:

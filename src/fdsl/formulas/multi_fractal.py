@@ -125,6 +125,9 @@ class MultiFractal(Family):
         self._identity(seed, [k], 0)
         return self._systems().category(seed, k)
 
+    def definition(self) -> dict[str, Any]:
+        return {**super().definition(), "systems": self._systems().stream}
+
     def contents(self, seed: int, categories: ArrayLike, instances: ArrayLike) -> NDArray[np.int64]:
         k, i = self._identity(seed, categories, instances)
         most = min(self.most_objects, self.classes)

@@ -33,7 +33,8 @@ class SegRCDB(PublishedFamily):
 
     The last contour of an image, which none covers, is of the image's own category; the others are of categories at
     random, all equally likely. So a label names something to be seen, and over all images every category is as
-    frequent as any other, as in the authors' images, whose contours are all drawn at random. A mask's gray is the
+    frequent as any other, as in the authors' images, whose contours are all drawn at random; with more classes the
+    others are others. A mask's gray is the
     number of a category, its index + 1, and 0 where there is no contour.
 
     Two things are as in the authors' program. The hole in a contour's ring (M2) is cut into the mask whatever lies

@@ -38,6 +38,14 @@ class Frame:
     backs: NDArray[np.float32]
 
 
+def inverses(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ways back of affine maps, float64 [N, 2, 3], by arithmetic that is the same on every machine."""
+    a, b, c, d = places[:, 0, 0], places[:, 0, 1], places[:, 1, 0], places[:, 1, 1]
+    area, x, y = a * d - b * c, places[:, 0, 2], places[:, 1, 2]
+    rows = [[d / area, -b / area, (b * y - d * x) / area], [-c / area, a / area, (c * x - a * y) / area]]
+    return np.ascontiguousarray(np.stack([np.stack(row, axis=1) for row in rows], axis=1))
+
+
 def drawn_to_size(
     size: int, factor: int, canvas: int, views: NDArray[np.float64], tones: NDArray[np.uint8]
 ) -> Frame:
@@ -54,9 +62,7 @@ def drawn_natively(size: int, canvas: int, views: NDArray[np.float64], tones: ND
     to their ratio first (a divisor of every native size), which is what keeps lines from breaking up.
     """
     count = len(views)
-    matrices = np.tile(np.eye(3), (count, 1, 1))
-    matrices[:, :2] = views * (size / canvas)
-    backs = np.linalg.inv(matrices)[:, :2]
+    backs = inverses(views * (size / canvas))
     pixels_a_pixel = np.linalg.svd(backs[:, :, :2], compute_uv=False)[:, 0]
     most = min(MOST_SHRINK, canvas & -canvas)
     shrink = np.clip(2 ** np.rint(np.log2(pixels_a_pixel)), 1, most).astype(np.int64)

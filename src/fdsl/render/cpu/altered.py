@@ -32,7 +32,7 @@ from fdsl.render.cpu.finish import Finish, begin_image, finish_image, finishing
 from fdsl.render.cpu.scratch import per_thread
 from fdsl.render.cpu.segments import draw_long
 from fdsl.render.cpu.silhouette import Flood, flood, keep_part, new_flood
-from fdsl.render.frame import COPY, Frame
+from fdsl.render.frame import COPY, Frame, inverses
 
 TOGETHER = 4
 """Images that the base draws before they are altered: calls from Python cost as much as a small drawing."""
@@ -244,14 +244,6 @@ def _alter_rows(
             finish_image(finish, row, channel)
 
 
-def _inverses(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ways back, float64 [N, 2, 3], by arithmetic that is the same on every machine."""
-    a, b, c, d = places[:, 0, 0], places[:, 0, 1], places[:, 1, 0], places[:, 1, 1]
-    area, x, y = a * d - b * c, places[:, 0, 2], places[:, 1, 2]
-    rows = [[d / area, -b / area, (b * y - d * x) / area], [-c / area, a / area, (c * x - a * y) / area]]
-    return np.ascontiguousarray(np.stack([np.stack(row, axis=1) for row in rows], axis=1))
-
-
 Drawer = Callable[[Any, Frame, NDArray[np.uint8]], Callable[[int, int], None]]
 
 
@@ -271,7 +263,7 @@ def drawer(
     drawing = replace(frame, size=side, way=COPY, tones=plain)
     kind, layer = list(KINDS).index(table.kind), table.layer
     places = np.ascontiguousarray(frame.places)
-    backs = _inverses(places)
+    backs = inverses(places)
 
     def prepare() -> tuple[Callable[[int, int], None], Work, Finish]:
         work = _work(table, side)

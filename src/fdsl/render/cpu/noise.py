@@ -20,7 +20,7 @@ from fdsl.compiled import inner, kernel
 from fdsl.geometry.noise import NODES_A_BLOCK, NoiseField, directions, draw_nodes, fade, gray_of, mixed
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.scratch import per_thread
-from fdsl.render.frame import COPY, Frame
+from fdsl.render.frame import COPY, Frame, inverses
 
 MOST_NODES = 1 << 20
 """Of an image. One that shows more has several cells a pixel, whose mean is the noise's: it is drawn flat."""
@@ -66,11 +66,7 @@ class Work(NamedTuple):
 
 def lattice(cells: NDArray[np.int32], canvas: int, frame: Frame) -> Lattice:
     """Return what a frame shows of lattices of so many cells, int32 [N, 2], a canvas."""
-    (a, b, c), (d, e, f) = frame.places.transpose(1, 2, 0)
-    # the inverse by hand: whatever a library's order of operations is, these are the same numbers everywhere
-    determinant = a * e - b * d
-    backs = np.stack([e, -b, b * f - c * e, -d, a, c * d - a * f]) / determinant
-    backs = backs.reshape(2, 3, -1).transpose(2, 0, 1) * (cells / canvas)[:, :, None]
+    backs = inverses(frame.places) * (cells / canvas)[:, :, None]
     backs[:, :, 2] += (backs[:, :, 0] + backs[:, :, 1]) / 2  # pixel i has its middle at i + 1/2
     spans = backs[:, :, :2] * (frame.drawn - 1)
     low = backs[:, :, 2] + np.minimum(spans, 0).sum(axis=2)

@@ -20,7 +20,7 @@ from fdsl.render.cpu.density import LEVELS, colour_cells, count_points, find_hue
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.packed import CHANNELS, blur, mixed, write_interleaved, write_plane
 from fdsl.render.cpu.scratch import per_thread
-from fdsl.render.frame import COPY, Frame
+from fdsl.render.frame import COPY, Frame, inverses
 
 MOST_CELLS = 1.5
 """Cells a side of what is seen of an object, for each pixel of the canvas."""
@@ -331,11 +331,9 @@ def _draw_rows(begin, end, table, places, backs, numbered, work, finish, images)
 
 def _backs(places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the ways back from pixels to native coordinates, float64 [N, 2, 3]."""
-    square = np.tile(np.eye(3), (len(places), 1, 1))
-    square[:, :2] = places
-    backs = np.linalg.inv(square)[:, :2]
+    backs = inverses(places)
     backs[np.abs(backs).max(axis=(1, 2)) > _FARTHEST] = [[0, 0, -_FARTHEST], [0, 0, -_FARTHEST]]
-    return np.ascontiguousarray(backs)
+    return backs
 
 
 def drawer(table: FractalScenes, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
