@@ -14,7 +14,7 @@ from safetensors.torch import load_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 from fdsl.errors import InputError  # noqa: E402
-from fdsl.train import finetune, pretrain  # noqa: E402
+from fdsl.train import finetune, pretrain, pretraining  # noqa: E402
 from fdsl.train.objective import CLASSIFY, MULTILABEL, SEGMENT, Overlap  # noqa: E402
 from fdsl.train.segmentation import Segmenter, build_segmenter  # noqa: E402
 from tiny_runs import finetune_config, metrics, pretrain_config, run_until  # noqa: E402
@@ -88,6 +88,17 @@ def test_a_segmentation_is_learned_and_its_backbone_fine_tuned(tmp_path):
     tuned = finetune(finetune_config(tmp_path / "tuned", weights=tmp_path / "run", model=None, model_args=()))
     assert tuned.match is not None
     assert tuned.match.complete
+
+
+@pytest.mark.parametrize(("target", "at_once"), [("mask", [6, 4]), ("class", [10])])
+def test_evaluation_needs_no_more_memory_for_logits_than_training(target, at_once, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        pretraining, "share_right", lambda _, __, batches, *___: seen.extend(len(images) for images, _ in batches) or 0.5
+    )  # fmt: skip
+    monkeypatch.setattr(Overlap, "mean", 0.5)
+    pretrain(pretrain_config(tmp_path / "run", **{**MASKED, "target": target}, samples=6))
+    assert seen == at_once
 
 
 @pytest.mark.parametrize("target", ["classes", "mask"])

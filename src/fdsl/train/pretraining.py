@@ -184,12 +184,14 @@ def _save(model: nn.Module, config: PretrainConfig, task: PretrainTask, classes:
 def _held_out(dataset: FormulaDataset, config: PretrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield images of instances that training never sees, as they are."""
     first = UNLIMITED_HELD_OUT if config.instances is None else config.instances
-    for start in range(0, config.held_out, BATCH):
-        numbers = np.arange(start, min(start + BATCH, config.held_out))
+    masks = dataset.targets == "mask"
+    # logits of every pixel fill gigabytes: no more images at once than training had room for
+    most = min(BATCH, config.batch_size) if masks else BATCH
+    for start in range(0, config.held_out, most):
+        numbers = np.arange(start, min(start + most, config.held_out))
         categories = numbers % dataset.family.classes  # an instance of every category, then the next
         identity = categories, first + numbers // dataset.family.classes
         targets = torch.from_numpy(dataset.draw_targets(*identity)[str(dataset.targets)])
-        masks = dataset.targets == "mask"
         yield torch.from_numpy(dataset.draw(*identity)), targets.long() if masks else targets
 
 
