@@ -93,9 +93,12 @@ def test_a_segmentation_is_learned_and_its_backbone_fine_tuned(tmp_path):
 @pytest.mark.parametrize(("target", "at_once"), [("mask", [6, 4]), ("class", [10])])
 def test_evaluation_needs_no_more_memory_for_logits_than_training(target, at_once, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        pretraining, "share_right", lambda _, __, batches, *___: seen.extend(len(images) for images, _ in batches) or 0.5
-    )  # fmt: skip
+
+    def share_right(_, __, batches, *___):
+        seen.extend(len(images) for images, _ in batches)
+        return 0.5
+
+    monkeypatch.setattr(pretraining, "share_right", share_right)
     monkeypatch.setattr(Overlap, "mean", 0.5)
     pretrain(pretrain_config(tmp_path / "run", **{**MASKED, "target": target}, samples=6))
     assert seen == at_once
