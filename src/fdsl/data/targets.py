@@ -13,6 +13,7 @@
 
 N images of C categories with up to O objects. Coordinates run right and down; pixel i covers i to i + 1. Masks, and the
 boxes around them, are drawn crisp at the image's size: a pixel of a mask is lit where a line or point is drawn.
+Where a view looks beyond the canvas, `lines="native"` has nothing to show; labels go on there as those of other lines.
 """
 
 from __future__ import annotations
