@@ -14,7 +14,7 @@ from safetensors.torch import load_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 from fdsl.errors import InputError  # noqa: E402
-from fdsl.train import finetune, pretrain  # noqa: E402
+from fdsl.train import finetune, pretrain, pretraining  # noqa: E402
 from fdsl.train.objective import CLASSIFY, MULTILABEL, SEGMENT, Overlap  # noqa: E402
 from fdsl.train.segmentation import Segmenter, build_segmenter  # noqa: E402
 from tiny_runs import finetune_config, metrics, pretrain_config, run_until  # noqa: E402
@@ -66,6 +66,24 @@ def test_a_model_without_feature_maps_is_refused():
         Segmenter(model, "plain", classes=3, size=32)
 
 
+def test_what_lies_behind_the_feature_map_is_named_and_frozen():
+    model = build_segmenter("efficientnet_b0", {}, size=64, classes=3)
+    assert model.untrained == ("conv_head.weight", "bn2.weight", "bn2.bias")
+    frozen = [name for name, parameter in model.backbone.named_parameters() if not parameter.requires_grad]
+    assert tuple(frozen) == model.untrained
+    model(torch.zeros(2, 3, 64, 64)).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
+
+
+def test_tokens_are_normed_where_timm_norms_them_pooled():
+    args = {"embed_dim": 32, "depth": 1, "num_heads": 2, "class_token": False, "global_pool": "avg"}
+    model = build_segmenter("vit_tiny_patch16_224", args, size=64, classes=3)
+    assert model.untrained == ()
+    features = model.features(torch.rand(2, 3, 64, 64))
+    assert features.mean(1).abs().max() < 1e-5
+    assert features.std(1, correction=0).sub(1).abs().max() < 1e-2
+
+
 def test_a_segmentation_is_learned_and_its_backbone_fine_tuned(tmp_path):
     config = pretrain_config(
         tmp_path / "run", **MASKED, classes=2, samples=3000, batch_size=20, lr=1e-2, held_out=40,
@@ -86,8 +104,23 @@ def test_a_segmentation_is_learned_and_its_backbone_fine_tuned(tmp_path):
         "bias": [3],
     }
     tuned = finetune(finetune_config(tmp_path / "tuned", weights=tmp_path / "run", model=None, model_args=()))
+    assert result.untrained == ()
     assert tuned.match is not None
     assert tuned.match.complete
+
+
+@pytest.mark.parametrize(("target", "at_once"), [("mask", [6, 4]), ("class", [10])])
+def test_evaluation_needs_no_more_memory_for_logits_than_training(target, at_once, tmp_path, monkeypatch):
+    seen = []
+
+    def share_right(_, __, batches, *___):
+        seen.extend(len(images) for images, _ in batches)
+        return 0.5
+
+    monkeypatch.setattr(pretraining, "share_right", share_right)
+    monkeypatch.setattr(Overlap, "mean", 0.5)
+    pretrain(pretrain_config(tmp_path / "run", **{**MASKED, "target": target}, samples=6))
+    assert seen == at_once
 
 
 @pytest.mark.parametrize("target", ["classes", "mask"])

@@ -104,7 +104,9 @@ def test_values_are_read() -> None:
     assert SWEEPS["vertices"].points(["3-50"])[0].fields == {"options": ("vertices=[3,50]",)}
     [point] = SWEEPS["noise"].points(["0.50-4"])
     assert (point.name, point.fields) == ("0.5-4", {"options": ("noise=[0.5,4.0]",)})
+    assert SWEEPS["noise"].points(["0.1-1.2345678"])[0].name == "0.1-1.2345678"
     assert SWEEPS["contours"].points(["broken=20"])[0].fields == {"alter": ("broken=20",)}
+    assert SWEEPS["contours"].points(["broken=020"]) == SWEEPS["contours"].points(["broken=20"])
     flat, deep = SWEEPS["dimensions"].points()
     assert flat.fields == {"family": "FractalDB", "options": ("variant=point_gray",)}
     assert SWEEPS["dimensions"].points(["exfractaldb"]) == (deep,)

@@ -110,6 +110,36 @@ def test_altered_images_keep_the_labels_of_what_did_not_move():
         assert (free(altered, VIEW)[name] == free(base, VIEW)[name]).all()
 
 
+def test_native_labels_end_where_the_canvas_does():
+    """As the images do, which are resampled from it."""
+    family, view = fdsl.SegRCDB(), np.array([[1.0, 0, 256], [0, 1, 0]])
+    natively = FreeLabels(family, 0, [0, 1], [0, 0], fdsl.Renderer(128, "native"), view)
+    image = fdsl.Renderer(128, "native")(family.table(0, [0, 1], [0, 0]), view)
+    crisply = FreeLabels(family, 0, [0, 1], [0, 0], fdsl.Renderer(128, "crisp"), view)
+    assert (image[:, :, :63] == 0).all()
+    assert (natively["mask"][:, :, :64] == 0).all()
+    assert (crisply["mask"][:, :, :64] > 0).any()
+    assert (natively["mask"][:, :, 64:] == crisply["mask"][:, :, 64:]).all()
+    boxes = natively["box"].reshape(-1, 4)
+    assert (boxes[boxes[:, 2] > 0, 0] >= 64).all()
+    space = fdsl.ExFractalDB(classes=2)
+    shifted = np.array([[1.0, 0, 112], [0, 1, 0]])
+    depth = FreeLabels(space, 0, [0], [0], fdsl.Renderer(128, "native"), shifted)["depth"]
+    assert (depth[:, :, :64] == 0).all()
+    assert (depth[:, :, 64:] > 0).any()
+
+
+def test_contours_have_one_length_whatever_the_batch():
+    family = fdsl.RCDB(classes=CLASSES, vertices=[3, 60])
+    dataset = fdsl.FormulaDataset(family, 2, 32, targets="contour")
+    alone = [dataset[index][1] for index in range(8)]
+    assert {tuple(contour.shape) for contour in alone} == {(60, 2)}
+    assert all(
+        torch.equal(one, other) for one, (_, other) in zip(alone, dataset.__getitems__(range(8)), strict=True)
+    )
+    assert fdsl.FormulaDataset(fdsl.SegRCDB(contours=2), 2, 32, targets="contour")[0][1].shape == (2, 500, 2)
+
+
 def test_boxes_of_several_objects():
     numbers = np.zeros((2, 8, 10), np.uint8)
     numbers[0, 2:4, 3:7], numbers[0, 5, 9], numbers[1, :, 0] = 1, 3, 2

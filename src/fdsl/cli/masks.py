@@ -15,7 +15,7 @@ from fdsl.cli.parse import parse
 from fdsl.errors import check_int
 from fdsl.files import check_new_folder
 from fdsl.formulas import family
-from fdsl.train.config import parse_options
+from fdsl.train.config import family_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class MasksConfig:
         check_int("images", self.images, 1)
         check_int("size", self.size, 32, 1024)
         check_int("seed", self.seed, 0, 2**32 - 1)
-        parse_options("options", self.options)
+        family_fields(self.classes, self.options)  # checks them
 
 
 def run(argv: list[str]) -> None:
@@ -58,9 +58,7 @@ def run(argv: list[str]) -> None:
     from fdsl.data.dataset import FormulaDataset
     from fdsl.data.palette import export_masks
 
-    fields = parse_options("options", config.options)
-    if config.classes is not None:
-        fields["classes"] = config.classes
+    fields = family_fields(config.classes, config.options)
     drawn = family(config.family, **fields)
     dataset = FormulaDataset(drawn, None, config.size, config.seed, lines=config.lines)
     with Progress(console=Console(stderr=True), transient=True) as bar:

@@ -14,7 +14,7 @@ from fdsl.errors import check_int
 from fdsl.files import check_new_folder
 from fdsl.formulas import family, published_class
 from fdsl.formulas.published import PublishedFamily
-from fdsl.train.config import parse_options
+from fdsl.train.config import family_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +40,13 @@ class ParamsExportConfig:
         published_class(self.family)
         check_new_folder("out", self.out)
         check_int("seed", self.seed, 0, 2**32 - 1)
-        parse_options("options", self.options)
+        family_fields(self.classes, self.options)  # checks them
 
 
 def run(argv: list[str]) -> None:
     """Parse `argv` into a `ParamsExportConfig` and write the folder."""
     config = parse(ParamsExportConfig, "params export", argv)
-    fields = parse_options("options", config.options)
-    if config.classes is not None:
-        fields["classes"] = config.classes
+    fields = family_fields(config.classes, config.options)
     drawn = family(config.family, **fields)
     assert isinstance(drawn, PublishedFamily)  # the config has checked it
     with Console(stderr=True).status(f"finding {drawn.classes:,} categories of {drawn.name}"):

@@ -14,7 +14,7 @@ from fdsl.errors import check_int
 from fdsl.evaluate.sheet import check_picture_path, family_sheet, save_picture
 from fdsl.formulas import altered_family, family
 from fdsl.formulas.altered import read_alterations
-from fdsl.train.config import parse_options
+from fdsl.train.config import family_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +51,14 @@ class PreviewConfig:
         check_int("categories", self.categories, 1)
         check_int("instances", self.instances, 1)
         check_picture_path("out", self.out)
-        parse_options("options", self.options)
+        family_fields(self.classes, self.options)  # checks them
         read_alterations("alter", self.alter)
 
 
 def run(argv: list[str]) -> None:
     """Parse `argv` into a `PreviewConfig`, draw the sheet and write it."""
     config = parse(PreviewConfig, "preview", argv)
-    fields = parse_options("options", config.options)
-    if config.classes is not None:
-        fields["classes"] = config.classes
+    fields = family_fields(config.classes, config.options)
     started = time.perf_counter()
     base = family(config.family, **fields)
     drawn = altered_family(base, *config.alter)

@@ -64,7 +64,7 @@ class FormulaDataset(Dataset[tuple[Any, Any]]):
         self.instances = None if instances is None else check_int("instances", instances, 1, MAX_INSTANCE)
         self.seed = check_seed(seed)
         self.transform = transform
-        self.targets = check_targets(family, targets)
+        self.target_names = check_targets(family, targets)
         self.lines, self.threads = lines, threads
         self.size = Renderer(size, lines, threads).size
         self.classes = [f"{k:05d}" for k in range(family.classes)]
@@ -151,7 +151,7 @@ class FormulaDataset(Dataset[tuple[Any, Any]]):
             instances: int [N].
             view: with which the images are drawn, as in `fdsl.Renderer`.
         """
-        names = (self.targets,) if isinstance(self.targets, str) else self.targets
+        names = (self.target_names,) if isinstance(self.target_names, str) else self.target_names
         free = FreeLabels(self.family, self.seed, categories, instances, self._renderer(), view)
         return {name: free[name] for name in names}
 
@@ -173,7 +173,7 @@ class FormulaDataset(Dataset[tuple[Any, Any]]):
         rows = [
             {name: _value(name, column[row]) for name, column in labels.items()} for row in range(len(images))
         ]
-        targets = [row[self.targets] for row in rows] if isinstance(self.targets, str) else rows
+        targets = [row[self.target_names] for row in rows] if isinstance(self.target_names, str) else rows
         return [(self._finished(image), target) for image, target in zip(images, targets, strict=True)]
 
     def _finished(self, image: NDArray[np.uint8]) -> Any:

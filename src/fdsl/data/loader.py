@@ -78,9 +78,9 @@ class Loader:
 
     Yields:
         (images, targets): float32 [B, 3, H, W] and int64 [B]; float32 [B, classes] with mixup, CutMix or smoothing.
-        Where `dataset.targets` are other labels than the class: the tensor of one, or a dict of several, each moved by
-        the crops and flips of its image (a mask is int64 here). The channels of gray images are one in memory (stride
-        0) where mean and std are alike: `clone` before changing them.
+        Where `dataset.target_names` are other labels than the class: the tensor of one or a dict of several, moved by
+        the crops and flips of their image (a mask is int64 here). The channels of gray images are one in memory
+        (stride 0) where mean and std are alike: `clone` before changing them.
 
     Raises:
         InputError: an argument is out of range or does not fit another; nothing is drawn then.
@@ -127,9 +127,9 @@ class Loader:
         )
         if self.mixing.mixes and self.batch_size % 2:
             raise InputError(f"batch_size must be even with mixup or cutmix, got {batch_size}")
-        if dataset.targets != "class" and (self.mixing.mixes or label_smoothing):
+        if dataset.target_names != "class" and (self.mixing.mixes or label_smoothing):
             raise InputError(
-                f"mixup, cutmix and label_smoothing must be 0 with targets {dataset.targets!r}, "
+                f"mixup, cutmix and label_smoothing must be 0 with targets {dataset.target_names!r}, "
                 f"got {mixup:g}, {cutmix:g} and {label_smoothing:g}: they are for classes alone"
             )
         if (mean is None) != (std is None):
@@ -200,8 +200,8 @@ class Loader:
             "standardize": None if given is None else (given.mean, given.std),
             "mixing": asdict(self.mixing),
         }
-        if dataset.targets != "class":
-            content["targets"] = dataset.targets
+        if dataset.target_names != "class":
+            content["targets"] = dataset.target_names
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def state_dict(self) -> dict[str, Any]:
@@ -295,7 +295,7 @@ class Loader:
         pixels, labels = buffer.reopen()
         self.dataset.draw(categories, instances, *plan, out=pixels)
         labels[:] = categories
-        if self.dataset.targets != "class":
+        if self.dataset.target_names != "class":
             buffer.targets = self.dataset.draw_targets(categories, instances, plan[0])
 
     def _plan(
@@ -327,7 +327,7 @@ class Loader:
         """Make what was drawn into what a model is fed."""
         pixels, labels = buffer.send()
         images = self.standardize.planes(pixels, None if floats is None else floats.tensor())
-        chosen = self.dataset.targets
+        chosen = self.dataset.target_names
         if chosen == "class":
             targets: Any = self.mixing(images, labels, first + self.rank * self.batch_size)
         else:

@@ -6,20 +6,22 @@
     parameters  float32 [N, P], what the image was drawn from, as `Family.parameters` scales it
     box         float32 [N, 4], left, top, width and height in pixels (COCO); [N, O, 4] where O > 1
     mask        uint8 [N, H, W], category + 1 where an object is drawn, else 0; int32 beyond 255 categories
-    contour     float32 [N, V, 2], the last stroke's vertices in pixels, the last one repeated; [N, O, V, 2] where O > 1
+    contour     float32 [N, V, 2], the last stroke's vertices in pixels, the last repeated up to the most a family
+                draws; [N, O, V, 2] where O > 1
     points      float32 [N, P, 3], the cloud that is drawn, about 2 across, its centroid the origin
     depth       float32 [N, H, W], distance to the nearest point in front of the camera, 0 where there is none
     camera      float64 [N, 3, 4], from the cloud's homogeneous coordinates to pixels
 
 N images of C categories with up to O objects. Coordinates run right and down; pixel i covers i to i + 1. Masks, and the
 boxes around them, are drawn crisp at the image's size: a pixel of a mask is lit where a line or point is drawn.
+Where a view looks beyond the canvas, `lines="native"` has nothing to show, nor have masks, boxes and depths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,7 +32,11 @@ from fdsl.geometry.table import Table
 from fdsl.render import Renderer
 from fdsl.render.clouds import cameras, clouds, depths
 from fdsl.render.cpu.extents import boxes
+from fdsl.render.frame import inverses
 from fdsl.render.outlines import outlines
+from fdsl.render.renderer import check_view
+
+Value = TypeVar("Value", bound=np.generic)
 
 ALWAYS = ("class", "classes", "objects")
 """What every family has; the rest is in its `labels`."""
@@ -62,7 +68,7 @@ class FreeLabels:
         self._family, self._identity = family, (seed, categories, instances)
         self._categories = np.asarray(categories, np.int64)
         self._renderer = Renderer(renderer.size, "crisp", renderer.threads)
-        self._view = view
+        self._view, self._natively = view, renderer.lines == "native"
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return a label of all images by name."""
@@ -79,7 +85,13 @@ class FreeLabels:
     @cached_property
     def _numbers(self) -> NDArray[np.uint8]:
         """The number of the object at each pixel, uint8 [N, H, W]."""
-        return self._renderer(self._family.mask_table(*self._identity), self._view)
+        return self._shown(self._renderer(self._family.mask_table(*self._identity), self._view))
+
+    def _shown(self, pixels: NDArray[Value]) -> NDArray[Value]:
+        """Return pixels [N, H, W], 0 where native lines show none because the canvas ends."""
+        if self._natively and self._view is not None:
+            pixels[beyond(self._view, len(pixels), self._renderer.size, self._family.native_size)] = 0
+        return pixels
 
     def _class(self) -> NDArray[np.int64]:
         return self._categories
@@ -106,13 +118,15 @@ class FreeLabels:
 
     def _contour(self) -> NDArray[np.float32]:
         polygons = outlines(self._table, self._renderer.size, self._view, self._renderer.threads)
+        more = self._family.most_vertices - polygons.shape[1]
+        polygons = np.pad(polygons, ((0, 0), (0, more), (0, 0)), mode="edge")
         return self._an_object(polygons.reshape(-1, self._family.objects, *polygons.shape[1:]))
 
     def _points(self) -> NDArray[np.float32]:
         return clouds(self._table, self._renderer.threads)
 
     def _depth(self) -> NDArray[np.float32]:
-        return depths(self._table, self._renderer.size, self._view, self._renderer.threads)
+        return self._shown(depths(self._table, self._renderer.size, self._view, self._renderer.threads))
 
     def _camera(self) -> NDArray[np.float64]:
         return cameras(self._table, self._renderer.size, self._view)
@@ -120,6 +134,18 @@ class FreeLabels:
     def _an_object(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return [N, O, ...] as it is, or [N, ...] where an image has one object."""
         return values[:, 0] if self._family.objects == 1 else values
+
+
+def beyond(view: ArrayLike, count: int, size: int, canvas: int) -> NDArray[np.bool_]:
+    """Return which pixels' middles a view shows from beyond the canvas, bool [count, size, size]."""
+    backs = inverses(check_view(view, count) * (size / canvas))
+    middle = np.arange(size) + 0.5
+    outside = np.zeros((count, size, size), np.bool_)
+    for axis in range(2):
+        along, down, start = (backs[:, axis, part, None, None] for part in range(3))
+        place = along * middle + down * middle[:, None] + start
+        outside |= (place < 0) | (place >= canvas)
+    return outside
 
 
 _MAKERS: dict[str, Callable[[FreeLabels], NDArray[Any]]] = {

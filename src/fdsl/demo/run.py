@@ -43,7 +43,7 @@ from fdsl.evaluate.sheet import contact_sheet, save_picture
 from fdsl.files import write_json, write_text
 from fdsl.formulas import family
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
-from fdsl.train.config import parse_options
+from fdsl.train.config import family_fields
 from fdsl.train.finetuning import TEST_SEED
 from fdsl.train.progress import hushed
 from fdsl.train.recipes import batch_for, probe_rcdb100, threads_for
@@ -195,9 +195,7 @@ def draw(pretraining: PretrainConfig, path: Path, console: Console) -> tuple[Ima
 
 def _dataset(pretraining: PretrainConfig, size: int) -> FormulaDataset:
     """Return the dataset of the pre-training at another size."""
-    formulas = family(
-        pretraining.family, classes=pretraining.classes, **parse_options("options", pretraining.options)
-    )
+    formulas = family(pretraining.family, **family_fields(pretraining.classes, pretraining.options))
     return FormulaDataset(
         formulas,
         pretraining.instances,

@@ -44,6 +44,8 @@ class Family(ABC):
     """What `fdsl.data.targets` can hand out of this family, besides what it can of all."""
     objects: ClassVar[int] = 1
     """Objects an image holds at most."""
+    most_vertices: ClassVar[int] = 0
+    """Vertices that a contour has at most, in families that draw contours."""
 
     def __post_init__(self) -> None:
         check_int("classes", self.classes, 2, MAX_CLASSES)

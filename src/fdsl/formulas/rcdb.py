@@ -76,6 +76,10 @@ class RCDB(PublishedFamily):
         """Return the fields that are not as published."""
         return {field.name for field in fields(self) if getattr(self, field.name) != field.default}
 
+    @property
+    def most_vertices(self) -> int:  # type: ignore[override]  # fields decide
+        return self.vertices[1] if self.files is None else int(self.files.columns["vertices"].max())
+
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return V, L, noise c, drift w, and the radius, oval rates and centre that are drawn with the category."""
         self._identity(seed, [k], 0)

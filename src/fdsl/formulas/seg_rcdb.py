@@ -82,6 +82,10 @@ class SegRCDB(PublishedFamily):
         """Contours an image."""
         return self.contours
 
+    @property
+    def most_vertices(self) -> int:  # type: ignore[override]  # files may have more
+        return MAX_VERTICES if self.files is None else int(self.files.columns["vertices"].max())
+
     def category(self, seed: int, k: int) -> dict[str, Any]:
         """Return V, L, noise c, drift w, radius and oval rates."""
         self._identity(seed, [k], 0)

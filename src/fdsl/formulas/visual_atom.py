@@ -38,6 +38,7 @@ class VisualAtom(Family):
     native_size: ClassVar[int] = CANVAS
     labels: ClassVar[tuple[str, ...]] = ("parameters", "box", "mask", "contour")
     background: ClassVar[int] = 0
+    most_vertices: ClassVar[int] = MAX_VERTICES
 
     def __post_init__(self) -> None:
         super().__post_init__()

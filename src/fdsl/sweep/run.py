@@ -27,7 +27,7 @@ from fdsl.sweep.plot import write_plot
 from fdsl.sweep.results import JSON_FILE, PLOT_FILE, Measured, Row, SweepResult, spread, table, write_results
 from fdsl.sweep.sweeps import Point
 from fdsl.train import FinetuneConfig, PretrainConfig
-from fdsl.train.config import parse_options
+from fdsl.train.config import family_fields, parse_options
 from fdsl.train.finetuning import open_splits
 from fdsl.train.model import build_model
 from fdsl.train.progress import hushed
@@ -140,8 +140,7 @@ def categories(pretraining: PretrainConfig) -> int:
     Raises:
         InputError: the family is unknown, has no such field, or a value is out of its range.
     """
-    given = {} if pretraining.classes is None else {"classes": pretraining.classes}
-    return family(pretraining.family, **given, **parse_options("options", pretraining.options)).classes
+    return family(pretraining.family, **family_fields(pretraining.classes, pretraining.options)).classes
 
 
 def finetune_config(config: SweepConfig, folder: Path, weights: Path | None, seed: int) -> FinetuneConfig:

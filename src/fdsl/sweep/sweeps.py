@@ -83,7 +83,8 @@ def _range(field: str, whole: bool, text: str) -> Point:
         raise InputError(f"values of {field} must be ranges LOW-HIGH, got {text}: it ends before it begins")
     if whole:
         low, high = int(low), int(high)
-    return Point(name=f"{low:g}-{high:g}", fields={"options": (f"{field}=[{low},{high}]",)})
+    name = f"{low:.15g}-{high:.15g}"
+    return Point(name=name, fields={"options": (f"{field}=[{low},{high}]",)})
 
 
 _SYSTEMS: dict[str, dict[str, Any]] = {
@@ -104,7 +105,9 @@ def _alteration(text: str) -> Point:
         return Point(name=AS_IS, fields={})
     if not _ALTERATION.fullmatch(text):
         raise InputError(f"values of contours must be {AS_IS} or alterations KIND=STRENGTH, got {text!r}")
-    return Point(name=text, fields={"alter": (text,)})
+    kind, _, strength = text.partition("=")
+    name = f"{kind}={int(strength)}"  # 020 is 20
+    return Point(name=name, fields={"alter": (name,)})
 
 
 def _ranges(field: str, what: str, *values: str, whole: bool = False) -> Sweep:

@@ -46,6 +46,18 @@ def parse_options(field: str, options: tuple[str, ...]) -> dict[str, Any]:
     return parsed
 
 
+def family_fields(classes: int | None, options: tuple[str, ...]) -> dict[str, Any]:
+    """Return the fields of a family from the number of its classes, None for its own, and KEY=VALUE pairs.
+
+    Raises:
+        InputError: see `parse_options`; or a pair is of the classes.
+    """
+    fields = parse_options("options", options)
+    if "classes" in fields:
+        raise InputError("options must not hold classes: it is a field of its own")
+    return fields if classes is None else {"classes": classes, **fields}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """What pre-training and fine-tuning have in common: model, optimiser, schedule, bookkeeping.
@@ -195,8 +207,7 @@ class PretrainConfig(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "options", tuple(self.options))
-        if "classes" in parse_options("options", self.options):
-            raise InputError("options must not hold classes: it is a field of its own")
+        family_fields(self.classes, self.options)  # checks them
         self._check_alter()
         if self.classes is not None:
             check_int("classes", self.classes, 2, MANY)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rich
 import torch
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from fdsl.train.learner import Learner
 from fdsl.train.loop import train
 from fdsl.train.meter import Window
 from fdsl.train.model import build_model, default_size
+from fdsl.train.progress import say
 from fdsl.train.run import Number, RunFolder
 from fdsl.train.weights import Architecture, MatchReport, describe_weights, load_weights, save_weights
 
@@ -157,7 +157,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     images, test_images = open_splits(config)
     skipped = images.skipped + test_images.skipped
     if skipped:
-        _say(f"{len(skipped)} broken image{'s' * (len(skipped) > 1)} left out: first {skipped[0]}")
+        say(f"{len(skipped)} broken image{'s' * (len(skipped) > 1)} left out: first {skipped[0]}")
     fabric = make_fabric(config.precision)
     with borrowed_state(fabric.device, config.threads), run:
         model, match = _model(config, architecture, classes=len(images.classes))
@@ -262,12 +262,8 @@ def _model(
         return model, None
     match = load_weights(model, config.weights)
     for line in (f"weights from {config.weights}:", *match.lines()):
-        _say(line)
+        say(line)
     return model, match
-
-
-def _say(line: str) -> None:
-    rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def squares(images: RealImages, config: FinetuneConfig, size: int) -> SquareImages:

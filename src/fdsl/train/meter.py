@@ -67,7 +67,7 @@ class Meter:
         Raises:
             FdslError: a loss since the last report is not a finite number; the message names its update.
         """
-        losses = torch.stack(self._losses).cpu() if self._losses else torch.zeros(0)
+        losses = _together(self._losses).cpu() if self._losses else torch.zeros(0)
         self.seconds += time.perf_counter() - self._started
         bad = torch.nonzero(~torch.isfinite(losses))
         if len(bad):
@@ -87,8 +87,8 @@ class Meter:
         self.last = Window(
             step=step,
             lr=lr,
-            loss=float(torch.stack(self._losses).double().mean()),
-            accuracy=float(torch.stack(self._right).sum()) / (count * self._batch_size),
+            loss=float(_together(self._losses).double().mean()),
+            accuracy=float(_together(self._right).sum()) / (count * self._batch_size),
             samples_per_second=count * self._batch_size / (self.seconds - self._opened_at),
         )
         self._losses, self._right, self._opened_at = [], [], self.seconds
@@ -111,3 +111,8 @@ class Meter:
         self.last = Window(**state["last"])
         self._losses = [torch.tensor(loss) for loss in state["losses"]]
         self._right = [torch.tensor(float(right)) for right in state["right"]]
+
+
+def _together(scalars: list[Tensor]) -> Tensor:
+    """Return scalars as one tensor where the last of them is: those of a checkpoint come back on the CPU."""
+    return torch.stack([scalar.to(scalars[-1].device) for scalar in scalars])

@@ -19,13 +19,14 @@ from fdsl.errors import InputError
 from fdsl.formulas import Family, altered_family, family
 from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.train.accuracy import BATCH, share_right
-from fdsl.train.config import PretrainConfig, parse_options
+from fdsl.train.config import PretrainConfig, family_fields, parse_options
 from fdsl.train.device import borrowed_state, describe, drawing_threads, make_fabric, reseed
 from fdsl.train.learner import Learner
 from fdsl.train.loop import train
 from fdsl.train.meter import Meter, Window
 from fdsl.train.model import build_model
 from fdsl.train.objective import OBJECTIVES, SEGMENT, Objective, Overlap
+from fdsl.train.progress import say
 from fdsl.train.run import Number, RunFolder
 from fdsl.train.segmentation import Segmenter, build_segmenter, save_head
 from fdsl.train.weights import save_weights
@@ -60,10 +61,12 @@ class PretrainResult:
     """What was learned: class, classes or mask."""
     mean_iou: float | None
     """Of masks, mean intersection over union of the categories and the background on held-out images, in 0..1."""
+    untrained: tuple[str, ...]
+    """Of masks, parameters behind the last feature map, which are saved at their random start."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
-        return {**vars(self), "out": str(self.out)}
+        return {**vars(self), "out": str(self.out), "untrained": list(self.untrained)}
 
 
 class PretrainTask:
@@ -131,20 +134,18 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
         task = PretrainTask(config, dataset, fabric.device)
         meter = train(task, learner, config, run, describe(fabric))
         model = learner.best_model
+        _save(model, config, task, dataset.classes)
         overlap = Overlap(1 + drawn.classes) if objective is SEGMENT else None
         held_out = _held_out(dataset, config)
         accuracy = share_right(fabric, model, held_out, task.standardize, objective, overlap)
-        _save(model, config, task, dataset.classes)
-        mean_iou = None if overlap is None else overlap.mean
-        result = _result(config, meter, accuracy, objective.target, mean_iou)
+        result = _result(config, meter, accuracy, objective.target, overlap, model)
         run.finish(result.to_json())
     return result
 
 
 def _family(config: PretrainConfig) -> Family:
     """Build the family; check that training and the held-out images after it find instances enough."""
-    given = {} if config.classes is None else {"classes": config.classes}
-    base = family(config.family, **given, **parse_options("options", config.options))
+    base = family(config.family, **family_fields(config.classes, config.options))
     drawn = altered_family(base, *config.alter)
     held_out = ceil(config.held_out / drawn.classes)
     if config.instances is None:
@@ -168,6 +169,9 @@ def _learner(config: PretrainConfig, classes: int, fabric: Fabric, objective: Ob
     args = parse_options("model_args", config.model_args)
     build, outputs = (build_segmenter, 1 + classes) if objective is SEGMENT else (build_model, classes)
     model = build(config.model, args, size=config.size, classes=outputs, drop_path=config.drop_path)
+    if isinstance(model, Segmenter) and model.untrained:
+        names = ", ".join(model.untrained)
+        say(f"behind the last feature map, and not trained by masks: {names}")
     return Learner(model, config, steps=config.steps, fabric=fabric, objective=objective)
 
 
@@ -184,20 +188,26 @@ def _save(model: nn.Module, config: PretrainConfig, task: PretrainTask, classes:
 def _held_out(dataset: FormulaDataset, config: PretrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield images of instances that training never sees, as they are."""
     first = UNLIMITED_HELD_OUT if config.instances is None else config.instances
-    classes = dataset.family.classes
-    for start in range(0, config.held_out, BATCH):
-        numbers = np.arange(start, min(start + BATCH, config.held_out))
+    classes, masks = dataset.family.classes, dataset.target_names == "mask"
+    # logits of every pixel fill gigabytes: no more images at once than training had room for
+    most = min(BATCH, config.batch_size) if masks else BATCH
+    for start in range(0, config.held_out, most):
+        numbers = np.arange(start, min(start + most, config.held_out))
         categories = numbers % classes  # an instance of every category, then the next
         if config.held_out < classes:
             categories = numbers * classes // config.held_out  # of some, from the first to the last
         identity = categories, first + numbers // classes
-        targets = torch.from_numpy(dataset.draw_targets(*identity)[str(dataset.targets)])
-        masks = dataset.targets == "mask"
+        targets = torch.from_numpy(dataset.draw_targets(*identity)[str(dataset.target_names)])
         yield torch.from_numpy(dataset.draw(*identity)), targets.long() if masks else targets
 
 
 def _result(
-    config: PretrainConfig, meter: Meter, accuracy: float, target: str, mean_iou: float | None
+    config: PretrainConfig,
+    meter: Meter,
+    accuracy: float,
+    target: str,
+    overlap: Overlap | None,
+    model: nn.Module,
 ) -> PretrainResult:
     samples = config.steps * config.batch_size
     return PretrainResult(
@@ -212,5 +222,6 @@ def _result(
         accuracy=accuracy,
         held_out=config.held_out,
         target=target,
-        mean_iou=mean_iou,
+        mean_iou=None if overlap is None else overlap.mean,
+        untrained=model.untrained if isinstance(model, Segmenter) else (),
     )

@@ -12,6 +12,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
+def say(line: str) -> None:
+    """Print a line as it is."""
+    rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 class Ticker:
     """The progress of one run, as a context."""
 

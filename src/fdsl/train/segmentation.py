@@ -39,8 +39,7 @@ class Segmenter(nn.Module):
         was_training = backbone.training
         backbone.eval()
         try:
-            with torch.no_grad():
-                channels = self.features(torch.zeros(1, 3, size, size)).shape[1]
+            features = self.features(torch.zeros(1, 3, size, size))
         except (
             Exception
         ) as error:  # as in `build_model`: whatever a model raises, it is this one that does not fit
@@ -48,13 +47,27 @@ class Segmenter(nn.Module):
             raise InputError(f"model must give feature maps to segment with, got {name}: {reason}") from error
         finally:
             backbone.train(was_training)
-        self.head = nn.Conv2d(channels, classes, 1)
+        self.head = nn.Conv2d(features.shape[1], classes, 1)
+        names, tensors = zip(*backbone.named_parameters(), strict=True)
+        used = torch.autograd.grad(features.sum(), tensors, allow_unused=True)
+        self.untrained: tuple[str, ...] = tuple(n for n, g in zip(names, used, strict=True) if g is None)
+        """Parameters of the backbone behind its last feature map, which stay at their random start."""
+        for name in self.untrained:
+            backbone.get_parameter(name).requires_grad_(False)
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the backbone's last feature map, [B, D, h, w]."""
+        """Return the backbone's last feature map, [B, D, h, w].
+
+        Where timm norms tokens only after they are pooled (`fc_norm`), they are normed here as they are.
+        """
         forward: Any = self.backbone.forward_intermediates
         maps: list[Tensor] = forward(images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True)
-        return maps[-1]
+        norm = getattr(self.backbone, "fc_norm", None)
+        return (
+            norm(maps[-1].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            if isinstance(norm, nn.LayerNorm)
+            else maps[-1]
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, [B, classes, H, W], of images [B, 3, H, W]."""
