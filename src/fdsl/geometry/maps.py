@@ -14,11 +14,13 @@ import numpy as np
 from numba import uint16, uint32, uint64
 from numpy.typing import NDArray
 
-from fdsl.compiled import VECTOR, inlined, inner
+from fdsl.compiled import inlined, inner
 from fdsl.random.purpose import Purpose
 from fdsl.random.scalar import philox_block
 
 MAX_MAPS = 8
+FEW_MAPS = 4
+"""As many are chosen among in a third of the time."""
 BURN_IN = 64
 GROUP = 8
 """Steps that one block of words serves: four words of two halves."""
@@ -66,19 +68,18 @@ def steps_for(points: int, orbits: int) -> int:
 def draw_halves(address, purpose, group, words_4R):  # type: ignore[no-untyped-def]
     """Draw what all orbits need for the 8 steps of `group`: 16 bits a step, two steps a word. uint32 [4, R]."""
     a_R, b_R, c_R, d_R = words_4R[0], words_4R[1], words_4R[2], words_4R[3]
-    orbits = words_4R.shape[1]
-    counter = uint32(group * orbits)
-    for first in range(uint64(0), uint64(orbits), uint64(VECTOR)):
-        for lane in range(VECTOR):
-            orbit = first + uint64(lane)
-            a_R[orbit], b_R[orbit], c_R[orbit], d_R[orbit] = philox_block(
-                address[2],
-                address[3],
-                uint32(purpose),
-                uint32(counter + uint32(orbit)),
-                address[0],
-                address[1],
-            )
+    counter = uint32(group * words_4R.shape[1])
+    # read once: what is written could be the address for all LLVM knows, and a round and a half is the same for all
+    seed, stream, category, instance = address[0], address[1], address[2], address[3]
+    for orbit in range(uint64(words_4R.shape[1])):
+        a_R[orbit], b_R[orbit], c_R[orbit], d_R[orbit] = philox_block(
+            category,
+            instance,
+            uint32(purpose),
+            uint32(counter + uint32(orbit)),
+            seed,
+            stream,
+        )
 
 
 @inner
@@ -89,11 +90,30 @@ def choose(halves, begins, choices):  # type: ignore[no-untyped-def]
     before it, and is what a half falls to if it falls to no later one.
     """
     none = uint16(0)
+    for later in range(1, MAX_MAPS):
+        none = uint16(later) if begins[later] == 0 else none
+    if begins[FEW_MAPS] == NEVER:
+        _choose_of_few(halves, begins, none, choices)
+    else:
+        _choose_of_all(halves, begins, none, choices)
+
+
+@inner
+def _choose_of_few(halves, begins, none, choices):  # type: ignore[no-untyped-def]
+    last_1, last_2, last_3 = uint16(begins[1] - 1), uint16(begins[2] - 1), uint16(begins[3] - 1)
+    for i in range(uint64(len(halves))):
+        value = halves[i]
+        choice = none
+        choice = uint16(1) if value > last_1 else choice
+        choice = uint16(2) if value > last_2 else choice
+        choices[i] = uint16(3) if value > last_3 else choice
+
+
+@inner
+def _choose_of_all(halves, begins, none, choices):  # type: ignore[no-untyped-def]
     last_1, last_2, last_3 = uint16(begins[1] - 1), uint16(begins[2] - 1), uint16(begins[3] - 1)
     last_4, last_5, last_6 = uint16(begins[4] - 1), uint16(begins[5] - 1), uint16(begins[6] - 1)
     last_7 = uint16(begins[7] - 1)
-    for later in range(1, MAX_MAPS):
-        none = uint16(later) if begins[later] == 0 else none
     for i in range(uint64(len(halves))):
         value = halves[i]
         choice = none
@@ -103,8 +123,7 @@ def choose(halves, begins, choices):  # type: ignore[no-untyped-def]
         choice = uint16(4) if value > last_4 else choice
         choice = uint16(5) if value > last_5 else choice
         choice = uint16(6) if value > last_6 else choice
-        choice = uint16(7) if value > last_7 else choice
-        choices[i] = choice
+        choices[i] = uint16(7) if value > last_7 else choice
 
 
 @inner

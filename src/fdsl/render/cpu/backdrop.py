@@ -30,12 +30,21 @@ class Lookup(NamedTuple):
     low_W: NDArray[np.int32]
     """Share of the lower ones."""
     values_W: NDArray[np.int32]
+    upper_W: NDArray[np.uint32]
+    """Colours of the line of points above it, and"""
+    lower_W: NDArray[np.uint32]
+    """below."""
+    left_W: NDArray[np.uint32]
+    """Colours of the points to the left, and"""
+    next_W: NDArray[np.uint32]
+    """to the right."""
 
 
 def new_lookup(side: int) -> Lookup:
     """Return scratch for canvases of so many pixels a side."""
     right, low, values = (np.empty(side, np.int32) for _ in range(3))
-    return Lookup(np.empty(side, np.uint32), right, low, values)
+    place, upper, lower, left, after = (np.empty(side, np.uint32) for _ in range(5))
+    return Lookup(place, right, low, values, upper, lower, left, after)
 
 
 @inlined
