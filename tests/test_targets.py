@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader  # noqa: E402
 from torchvision.transforms.functional import to_tensor  # noqa: E402
 
 import fdsl  # noqa: E402
-from fdsl.data.targets import ALWAYS, FreeLabels  # noqa: E402
+from fdsl.data.targets import FreeLabels  # noqa: E402
 from fdsl.errors import InputError  # noqa: E402
+from fdsl.formulas.base import ALWAYS  # noqa: E402
 from fdsl.render.cpu.extents import boxes  # noqa: E402
 
 CLASSES, SIZE, SEED = 4, 64, 5

@@ -40,6 +40,8 @@ def check_new_folder(field: str, target: str | Path) -> Path:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         held = "it holds other files" if path.is_dir() else "it is a file"
         raise InputError(f"{field} must be a new or empty folder, got {target}: {held}")
+    if blocking := [parent for parent in path.parents if parent.exists() and not parent.is_dir()]:
+        raise InputError(f"{field} must be a new or empty folder, got {target}: {blocking[0]} is a file")
     if path == Path.cwd():
         raise InputError(
             f"{field} must not be the current folder, got {target}: it is put in place as a whole"

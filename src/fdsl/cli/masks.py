@@ -61,7 +61,8 @@ def run(argv: list[str]) -> None:
     fields = family_fields(config.classes, config.options)
     drawn = family(config.family, **fields)
     dataset = FormulaDataset(drawn, None, config.size, config.seed, lines=config.lines)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("drawing", total=config.images)
         export_masks(
             dataset, config.out, config.images, progress=lambda done: bar.update(task, completed=done)

@@ -30,7 +30,7 @@ class ParamsExportConfig:
     out: Path
     """Folder to write: new or empty; it appears whole or not at all."""
     classes: int | None = None
-    """Categories; None is the family's own number: 1,000, or all of a folder of category files."""
+    """Categories; None is the family's own number, or all of a folder of category files."""
     seed: int = 0
     """Seed of the dataset."""
     options: tuple[str, ...] = ()

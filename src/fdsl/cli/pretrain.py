@@ -15,8 +15,14 @@ def run(argv: list[str]) -> None:
     from fdsl.train import pretrain
 
     result = pretrain(config)
-    pixels = "the pixels of " if result.target == "mask" else ""
+    held_out = f"{result.held_out:,} held-out images"
+    if result.target == "mask":
+        right = f"{result.accuracy:.1%} of the pixels of {held_out} right, mean IoU {result.mean_iou:.1%}"
+    elif result.target == "classes":
+        right = f"the likeliest class is in {result.accuracy:.1%} of {held_out}"
+    else:
+        right = f"{result.accuracy:.1%} of {held_out} recognised"
     print(
         f"{result.out}: {result.samples:,} images in {result.seconds:,.0f} s ({result.samples_per_second:,.0f}/s); "
-        f"{result.accuracy:.1%} of {pixels}{result.held_out:,} held-out images recognised"
+        + right
     )

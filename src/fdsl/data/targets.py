@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fdsl.errors import InputError, check_choice
 from fdsl.formulas import Family
+from fdsl.formulas.base import ALWAYS
 from fdsl.geometry.table import Table
 from fdsl.render import Renderer
 from fdsl.render.clouds import cameras, clouds, depths
@@ -38,8 +39,6 @@ from fdsl.render.renderer import check_view
 
 Value = TypeVar("Value", bound=np.generic)
 
-ALWAYS = ("class", "classes", "objects")
-"""What every family has; the rest is in its `labels`."""
 MOST_BYTE = 255
 """Categories that fit a mask of bytes: that of SegRCDB, say, which can be looked at as a picture with a palette."""
 

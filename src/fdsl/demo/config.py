@@ -30,7 +30,7 @@ class DemoConfig:
     data: str = "digits"
     """Real labelled images: the word digits, or a folder (class sub-folders, or Parquet files)."""
     labels: int | None = None
-    """Labelled images to train on, as many of each class; None is ten of each."""
+    """Labelled images to train on in all, equally many of each class; None is ten of each."""
     epochs: int | None = None
     """Passes over the labelled images; None follows from their number, 100 for a hundred."""
     test_limit: int | None = 2000

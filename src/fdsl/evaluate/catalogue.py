@@ -15,6 +15,7 @@ from PIL import Image
 from fdsl.evaluate.sheet import family_sheet, save_picture
 from fdsl.files import write_text
 from fdsl.formulas import Family, families
+from fdsl.formulas.base import ALWAYS
 from fdsl.formulas.published import PublishedFamily
 
 SHEET_ROWS, SHEET_COLUMNS, SHEET_SIZE = 4, 6, 96
@@ -94,7 +95,7 @@ def entry(cls: type[Family]) -> Entry:
         native_size=cls.native_size,
         colours=_colours(cls),
         source=cls.source,
-        labels=("class", *(("classes", "objects") if cls().objects > 1 else ()), *cls.labels),
+        labels=(*ALWAYS, *cls.labels),
         published=issubclass(cls, PublishedFamily),
     )
 

@@ -16,6 +16,8 @@ from fdsl.geometry.table import Table
 from fdsl.random import check_seed, stream_word
 
 MAX_CLASSES = 1_000_000
+ALWAYS = ("class", "classes", "objects")
+"""Labels of every family; the rest is in its `labels`."""
 MAX_INSTANCE = 0xFFFF0000
 """Instance numbers stay below this; the words above serve draws that belong to no instance."""
 

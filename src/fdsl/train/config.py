@@ -161,14 +161,14 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig(TrainConfig):
-    """Pre-training: classify images drawn from formulas."""
+    """Pre-training: learn from images drawn from formulas."""
 
     free_on_resume = TrainConfig.free_on_resume | {"log_every", "samples", "held_out"}
 
     family: str = "RCDB"
     """Family of formulas to draw from; `fdsl preview` draws a sheet of one."""
     classes: int | None = None
-    """Categories, each one formula; None is the family's own number: 1,000, or all of a folder of category files."""
+    """Categories, each one formula; None is the family's own number, or all of a folder of category files."""
     options: tuple[str, ...] = ()
     """Further fields of the family as KEY=VALUE, for example variant=paper, or files=FOLDER of category files."""
     alter: tuple[str, ...] = ()
@@ -261,7 +261,7 @@ class FinetuneConfig(TrainConfig):
     weights: Path | None = None
     """Folder of a pre-training run, or a .safetensors file; None trains from scratch."""
     labels: int | None = None
-    """Labelled training images to use, as many of each class; None uses all."""
+    """Labelled training images to use in all, equally many of each class; None uses all."""
     model: str | None = None
     """Name of the timm model; None takes the one of the weights, or vit_tiny_patch16_224 without weights."""
     size: int | None = None
