@@ -119,17 +119,24 @@ def paint(grid, back, shades, side, lookup, canvas):  # type: ignore[no-untyped-
     for line in range(side):
         out_W = canvas[line * side : (line + 1) * side]
         if still:
-            _shade(grid[line * SIDE : line * SIDE + side], shades, out_W)
+            _shade(grid[line * SIDE : line * SIDE + side], shades, lookup.place_W, out_W)
         else:
             _locate(back, line, lookup)
             _fetch(grid, lookup)
-            _shade(lookup.values_W, shades, out_W)
+            _shade(lookup.values_W, shades, lookup.place_W, out_W)
 
 
 @inner
-def _shade(values_W, shades, out_W):  # type: ignore[no-untyped-def]
-    for x in range(uint64(len(out_W))):
+def _find_shades(values_W, place_W):  # type: ignore[no-untyped-def]
+    for x in range(uint64(len(values_W))):
         shade = (values_W[x] >> int32(8)) - int32(LOWEST)
         shade = shade if shade > int32(0) else int32(0)
-        shade = shade if shade < int32(SHADES - 1) else int32(SHADES - 1)
-        out_W[x] = shades[uint64(uint32(shade))]
+        place_W[x] = uint32(shade if shade < int32(SHADES - 1) else int32(SHADES - 1))
+
+
+@inner
+def _shade(values_W, shades, place_W, out_W):  # type: ignore[no-untyped-def]
+    """Write the values' colours. In two loops: the first is vector code, which it is not in one with looking up."""
+    _find_shades(values_W, place_W)
+    for x in range(uint64(len(out_W))):
+        out_W[x] = shades[uint64(place_W[x])]

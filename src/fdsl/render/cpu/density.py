@@ -85,18 +85,26 @@ def find_hues(colour, hues):  # type: ignore[no-untyped-def]
 
 
 @inner
-def colour_cells(density, most, hues, side, cells):  # type: ignore[no-untyped-def]
-    """Write each cell's packed colour, 0 where there is no density.
+def _find_levels(density_W, scale):  # type: ignore[no-untyped-def]
+    """Write over each density its level and one, 0 for none. By itself: in one loop with looking up it stays scalar."""
+    for x in range(uint64(len(density_W))):
+        level = int32(float32(int32(density_W[x])) * scale)
+        level = level if level < int32(LEVELS - 1) else int32(LEVELS - 1)
+        density_W[x] = uint32(level + int32(1)) if density_W[x] != uint32(0) else uint32(0)
 
+
+@inner
+def colour_cells(density, most, hues, side, cells):  # type: ignore[no-untyped-def]
+    """Write each cell's packed colour, 0 where there is no density; densities are used up.
+
+    `hues` is uint32 [LEVELS + 1], 0 and then those of `find_hues`;
     `cells` is uint32 [(side + 1) * (side + 2) + 1 or more]: a column and two lines of none more, for lookups beyond.
     """
     pitch, scale = side + 1, float32(255.0) / float32(most if most > 0 else 1)
     for line in range(side):
         density_W, out_W = density[line * side : (line + 1) * side], cells[line * pitch : (line + 1) * pitch]
+        _find_levels(density_W, scale)
         for x in range(uint64(len(density_W))):
-            level = int32(float32(int32(density_W[x])) * scale)
-            level = level if level < int32(LEVELS - 1) else int32(LEVELS - 1)
-            colour = hues[uint64(uint32(level))]
-            out_W[x] = colour if density_W[x] != uint32(0) else uint32(0)
+            out_W[x] = hues[uint64(density_W[x])]
         out_W[side] = 0
     cells[side * pitch : (side + 2) * pitch + 1] = 0

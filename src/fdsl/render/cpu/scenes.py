@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, uint32, uint64
+from numba import float32, uint32
 from numpy.typing import NDArray
 
-from fdsl.compiled import inlined, inner, kernel
+from fdsl.compiled import inner, kernel
 from fdsl.geometry import affine2d as geometry
 from fdsl.geometry.affine2d import ORBITS, Orbits
 from fdsl.geometry.diamond_square import Field, draw_field, new_field
@@ -18,7 +18,8 @@ from fdsl.geometry.scenes import BACKDROP, FLIP_X, FLIP_Y, TRANSPOSE, FractalSce
 from fdsl.render.cpu.backdrop import SHADES, Lookup, find_shades, new_lookup, paint
 from fdsl.render.cpu.density import LEVELS, colour_cells, count_points, find_hues, spread_patch
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
-from fdsl.render.cpu.packed import CHANNELS, blur, mixed, write_interleaved, write_plane
+from fdsl.render.cpu.laying import lay, lay_resized
+from fdsl.render.cpu.packed import CHANNELS, blur, write_interleaved, write_plane
 from fdsl.render.cpu.scratch import per_thread
 from fdsl.render.frame import COPY, Frame, inverses
 
@@ -92,7 +93,7 @@ def _work(points: int, side: int) -> Work:
         np.empty(4, np.uint32), np.empty(4), np.empty((2, 3)),
         np.empty((2, 3), np.float32), np.empty((2, 3), np.float32),
         np.empty(ORBITS, np.int32), np.empty(cells, np.uint32), np.empty(cells, np.uint32), np.empty(cells, np.uint32),
-        np.empty(LEVELS, np.uint32), np.empty(SHADES, np.uint32), new_lookup(side),
+        np.empty(LEVELS + 1, np.uint32), np.empty(SHADES, np.uint32), new_lookup(side),
         canvas, canvas.view(np.uint8), np.empty((2, CHANNELS * (side + 2)), np.uint8),
     )  # fmt: skip
 
@@ -150,143 +151,9 @@ def _draw_cells(orbits, bounds, points, patch, colour, flips, place, side, work)
     _place_points(bounds, flips, place, work.place_23)
     count_points(orbits, bounds[0], points, work.place_23, side, work.cell_R, work.counts)
     most = spread_patch(work.counts, patch, side, work.density)
-    find_hues(colour, work.hues)
+    work.hues[0] = 0
+    find_hues(colour, work.hues[1:])
     colour_cells(work.density, most, work.hues, side, work.cells)
-
-
-@inner
-def _lay(cells, cells_side, ink, side, canvas):  # type: ignore[no-untyped-def]
-    """Lay cells that are pixels over the canvas: their colours, or `ink` where it is not 0."""
-    for line in range(side):
-        cells_W = cells[line * (cells_side + 1) : line * (cells_side + 1) + side]
-        out_W = canvas[line * side : (line + 1) * side]
-        for x in range(uint64(len(out_W))):
-            colour = cells_W[x]
-            shown = ink if ink != uint32(0) else colour
-            out_W[x] = shown if colour != uint32(0) else out_W[x]
-
-
-@inlined
-def _held(place, first, last, cells_side):  # type: ignore[no-untyped-def]
-    """Return (cell, share of the next one of 256, whether inside the object) of a coordinate, held among the cells."""
-    half = float32(0.5)
-    low, high = max(first, float32(0.0)), min(last, float32(cells_side - 1))
-    inside = (place >= first - half) & (place < last + half)
-    place = place if place > low else low
-    place = place if place < high else high
-    cell = int32(place)
-    return cell, int32((place - float32(cell)) * float32(256.0)), inside
-
-
-@inner
-def _locate(back, line, first, last, cells_side, columns, lookup):  # type: ignore[no-untyped-def]
-    """Find each pixel of part of a line in an object's cells; one outside is given the empty ones past their end."""
-    begin_u = back[0, 1] * float32(line) + back[0, 2]
-    begin_v = back[1, 1] * float32(line) + back[1, 2]
-    a, d, pitch = back[0, 0], back[1, 0], int32(cells_side + 1)
-    place_W, right_W, low_W = lookup.place_W, lookup.right_W, lookup.low_W
-    begin = uint64(columns[0])
-    for x in range(uint64(columns[1]) - begin):
-        along = float32(int32(x + begin))
-        left, right, within_u = _held(a * along + begin_u, first[0], last[0], cells_side)
-        top, low, within_v = _held(d * along + begin_v, first[1], last[1], cells_side)
-        place = int32(int32(top * pitch) + left)
-        place_W[x] = uint32(place if within_u & within_v else int32(pitch * int32(pitch - 1)))
-        right_W[x], low_W[x] = right, low
-
-
-@inner
-def _lay_turned(cells, cells_side, back, first, last, ink, lines, columns, side, canvas, lookup):  # type: ignore[no-untyped-def]
-    """Lay an object over part of the canvas. Arguments are those of `_lay_resized`."""
-    pitch, one, begin = uint64(cells_side + 1), uint64(1), uint64(columns[0])
-    place_W, right_W, low_W = lookup.place_W, lookup.right_W, lookup.low_W
-    for line in range(lines[0], lines[1]):
-        _locate(back, line, first, last, cells_side, columns, lookup)
-        out_W = canvas[line * side : (line + 1) * side]
-        for x in range(uint64(columns[1]) - begin):
-            place = uint64(place_W[x])
-            c00, c10 = cells[place], cells[place + one]
-            c01, c11 = cells[place + pitch], cells[place + pitch + one]
-            if (c00 | c10 | c01 | c11) != uint32(0):
-                right, low = uint32(right_W[x]), uint32(low_W[x])
-                colour = mixed(mixed(c00, c10, right), mixed(c01, c11, right), low)
-                if colour != uint32(0):
-                    out_W[begin + x] = ink if ink != uint32(0) else colour
-
-
-@inner
-def _mix_line(lookup, out_W):  # type: ignore[no-untyped-def]
-    left_W, next_W, right_W = lookup.left_W, lookup.next_W, lookup.right_W
-    for x in range(uint64(len(out_W))):
-        out_W[x] = mixed(left_W[x], next_W[x], uint32(right_W[x]))
-
-
-@inner
-def _resize_line(cells_W, wide, lookup, out_W):  # type: ignore[no-untyped-def]
-    """Write a line of cells, looked up between cells at the places found."""
-    place_W, left_W, next_W = lookup.place_W, lookup.left_W, lookup.next_W
-    for x in range(uint64(wide)):
-        place = uint64(place_W[x])
-        left_W[x], next_W[x] = cells_W[place], cells_W[place + uint64(1)]
-    _mix_line(lookup, out_W)
-
-
-@inner
-def _lay_between(upper_W, lower_W, low, ink, out_W):  # type: ignore[no-untyped-def]
-    """Lay the mixture of two lines over a third, `low` of 256 of the lower one."""
-    share = uint32(low)
-    for x in range(uint64(len(out_W))):
-        colour = mixed(upper_W[x], lower_W[x], share)
-        shown = ink if ink != uint32(0) else colour
-        out_W[x] = shown if colour != uint32(0) else out_W[x]
-
-
-@inner
-def _lay_upright(cells, cells_side, back, first, last, ink, lines, columns, side, canvas, lookup):  # type: ignore[no-untyped-def]
-    """Lay an object that is not turned over part of the canvas: lines of cells are resized once. Arguments as above."""
-    pitch, begin, wide = cells_side + 1, uint64(columns[0]), columns[1] - columns[0]
-    place_W, right_W = lookup.place_W, lookup.right_W
-    for x in range(uint64(wide)):
-        u = back[0, 0] * float32(int32(x + begin)) + back[0, 2]
-        left, right, inside = _held(u, first[0], last[0], cells_side)
-        # outside, the empty column past the last, and nothing of what follows
-        place_W[x], right_W[x] = uint32(left if inside else int32(cells_side)), right if inside else int32(0)
-    upper_W, lower_W, held = lookup.upper_W[:wide], lookup.lower_W[:wide], -2
-    for line in range(lines[0], lines[1]):
-        top, low, inside = _held(back[1, 1] * float32(line) + back[1, 2], first[1], last[1], cells_side)
-        if not inside:
-            continue
-        if top == held + 1:
-            upper_W, lower_W = lower_W, upper_W
-        elif top != held:
-            _resize_line(cells[top * pitch :], wide, lookup, upper_W)
-        if top != held:
-            _resize_line(cells[(top + 1) * pitch :], wide, lookup, lower_W)
-        held = int(top)
-        _lay_between(upper_W, lower_W, low, ink, canvas[line * side + columns[0] : line * side + columns[1]])
-
-
-@inner
-def _lay_resized(cells, cells_side, back, first, last, ink, lines, columns, side, canvas, lookup):  # type: ignore[no-untyped-def]
-    """Lay an object over part of the canvas, its cells looked up between cells, as OpenCV resizes.
-
-    Args:
-        cells: uint32, from `density.colour_cells`.
-        cells_side: cells a side.
-        back: float32 [2, 3], from the canvas's pixel indices to cells' indices.
-        first: float32 (x, y), of the first cell of the whole object, and
-        last: of the last one: half a cell beyond them it ends.
-        ink: drawn instead of colours, where it is not 0.
-        lines: range of the canvas.
-        columns: range of the canvas.
-        side: of the canvas.
-        canvas: uint32, flat.
-        lookup: scratch.
-    """
-    if back[0, 1] == 0 and back[1, 0] == 0:
-        _lay_upright(cells, cells_side, back, first, last, ink, lines, columns, side, canvas, lookup)
-    else:
-        _lay_turned(cells, cells_side, back, first, last, ink, lines, columns, side, canvas, lookup)
 
 
 @inner
@@ -307,7 +174,7 @@ def _draw_in_place(orbits, bounds, points, patch, colour, flips, box, place, ink
         work.way_23[axis, 0], work.way_23[axis, 1] = a * box[2], b * box[3]
         work.way_23[axis, 2] = a * box[0] + b * box[1] + place[axis, 2]
     _draw_cells(orbits, bounds, points, patch, colour, flips, work.way_23, side, work)
-    _lay(work.cells, side, ink, side, work.canvas)
+    lay(work.cells, side, ink, side, work.canvas)
 
 
 @inner
@@ -340,7 +207,7 @@ def _draw_resized(
     first = float32(-begin_x), float32(-begin_y)
     last = float32(cells - 1.0 - begin_x), float32(cells - 1.0 - begin_y)
     columns, lines = _covered(box, place, 0, side), _covered(box, place, 1, side)
-    _lay_resized(work.cells, drawn, back_23, first, last, ink, lines, columns, side, work.canvas, work.lookup)
+    lay_resized(work.cells, drawn, back_23, first, last, ink, lines, columns, side, work.canvas, work.lookup)
 
 
 @inner
