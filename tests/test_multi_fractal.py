@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +9,13 @@ import pytest
 from scipy import ndimage, stats
 
 import fdsl
+from colours import rgb, unpacked
 from fdsl.errors import InputError
 from fdsl.geometry import affine2d, diamond_square
 from fdsl.geometry.diamond_square import LEVELS, ONE, SIDE
 from fdsl.geometry.scenes import FLIP_X, FLIP_Y, TRANSPOSE
 from fdsl.random import Purpose, philox4x32
-from fdsl.render.cpu import density, packed
+from fdsl.render.cpu import density
 from fdsl.render.cpu.backdrop import LOWEST, SHADES, find_shades
 
 CLASSES, SEED, SIZE = 40, 3, 224
@@ -30,10 +30,6 @@ def drawn(table, view=None, size: int = SIZE, lines: str = "crisp") -> np.ndarra
 def tables(count: int = 24, **fields):
     family = fdsl.MultiFractal(classes=CLASSES, blurred=0.0, **fields)
     return family.table(SEED, np.arange(count) % CLASSES, np.arange(count))
-
-
-def unpacked(colours: np.ndarray) -> np.ndarray:
-    return colours.view(np.uint8).reshape(*colours.shape, 4)[..., :3]
 
 
 # The background
@@ -91,11 +87,6 @@ def test_background_is_the_noise_in_the_table_s_colours():
         near = np.abs(images[row] - expected).max(axis=-1)
         assert np.median(near) <= 6  # hue steps of two degrees
         assert (near < 30).mean() > 0.98  # but where the hue begins anew
-
-
-def rgb(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
-    convert = np.vectorize(lambda h, s, v: colorsys.hsv_to_rgb(h / 180 % 1, s / 255, v / 255))
-    return 255 * np.stack(convert(hue, saturation, value), axis=-1)
 
 
 def test_shades_are_the_published_colours():
@@ -403,27 +394,3 @@ def test_bad_tables_are_refused(field, value, message):
         replace(table, **{field: np.full_like(getattr(table, field), value)})
     with pytest.raises(InputError, match=f"{field} must be"):
         replace(table, **{field: getattr(table, field)[:1].astype(np.int64)})
-
-
-def test_packed_hsv_is_colorsys_s():
-    hues = np.empty(256, np.uint32)
-    for colour in ((0, 255, 255), (100, 80, 130), (255, 76, 254)):
-        density.find_hues(np.array(colour, np.uint8), hues)
-        hue = (np.arange(256) + colour[0]) % 256
-        saturation, value = np.full(256, colour[1]), np.full(256, colour[2])
-        assert np.abs(unpacked(hues) - rgb(hue, saturation, value)).max() <= 0.5 + 1e-9
-
-
-def test_mixtures_are_rounded_per_channel():
-    a, b = np.array([0x00FF8001, 0x00000000, 0x00FFFFFF], np.uint32), np.uint32(0x0010FF7F)
-    for first in a:
-        for share in (0, 1, 128, 255):
-            mixed = np.array([_mix(first, b, np.uint32(share))], np.uint32)
-            parts = unpacked(np.array([first, b])).astype(float)
-            expected = np.floor((parts[0] * (256 - share) + parts[1] * share) / 256 + 0.5)
-            assert (unpacked(mixed)[0] == expected).all()
-
-
-@packed.inner
-def _mix(a, b, share):
-    return packed.mixed(a, b, share)
