@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,22 +30,25 @@ def share_right(
     Args:
         fabric: knows the device and the arithmetic.
         model: on the device; left in evaluation mode.
-        batches: images as `standardize` takes them, and targets as `objective` takes them.
+        batches: this process's share: images as `standardize` takes them, and targets as `objective` takes them.
         standardize: turns images on the device into what the model sees.
         objective: what counts as right.
         overlap: counts the pixels of a segmentation, too.
     """
-    right, seen = 0.0, 0
+    counts = torch.zeros(2, dtype=torch.float64)
     model.eval()
     with torch.inference_mode(), fabric.autocast():
         for images, targets in batches:
             logits = model(standardize(fabric.to_device(images))).float()
             there = fabric.to_device(targets)
-            right += float(objective.right(logits, there).double().sum())
-            seen += len(images)
+            counts[0] += float(objective.right(logits, there).double().sum())
+            counts[1] += len(images)
             if overlap is not None:
                 overlap.add(logits.argmax(1), there)
-    return right / seen
+    right, seen = summed(fabric, counts).tolist()
+    if overlap is not None:
+        overlap.reduce(partial(summed, fabric))
+    return float(right / seen)
 
 
 def count_right(
@@ -58,18 +63,27 @@ def count_right(
     Args:
         fabric: knows the device and the arithmetic.
         model: on the device; left in evaluation mode.
-        batches: images as `standardize` takes them, int64 labels [B].
+        batches: this process's share: images as `standardize` takes them, int64 labels [B].
         standardize: turns images on the device into what the model sees.
         classes: number of labels C.
 
     Returns:
         right int64[C], seen int64[C].
     """
-    right, seen = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+    counts = torch.zeros(2, classes, dtype=torch.int64)
     model.eval()
     with torch.inference_mode(), fabric.autocast():
         for images, labels in batches:
             answers = model(standardize(fabric.to_device(images))).argmax(1).cpu()
-            right += np.bincount(labels[answers == labels].numpy(), minlength=classes)
-            seen += np.bincount(labels.numpy(), minlength=classes)
+            counts[0] += torch.bincount(labels[answers == labels], minlength=classes)
+            counts[1] += torch.bincount(labels, minlength=classes)
+    right, seen = summed(fabric, counts).numpy()
     return right, seen
+
+
+def summed(fabric: Fabric, counts: Tensor) -> Tensor:
+    """Return the sum over all processes of `counts`, on the CPU."""
+    if fabric.world_size == 1:
+        return counts
+    total: Any = fabric.all_reduce(fabric.to_device(counts.clone()), reduce_op="sum")
+    return total.cpu()

@@ -51,10 +51,10 @@ class SquareImages:
         """Return the images at `indices`, uint8 [B, size, size, 3]."""
         return self._open(indices) if self._stored is None else self._stored[indices]
 
-    def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield all images once, in order: uint8 [B, size, size, 3] and int64 [B]."""
-        starts = range(0, len(self), batch_size)
-        chunks = (np.arange(start, min(start + batch_size, len(self))) for start in starts)
+    def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
+        """Yield all images once, in order: uint8 [B, size, size, 3] and int64 [B]; of several ranks each its share."""
+        own = np.arange(rank, len(self), world_size)
+        chunks = (own[start : start + batch_size] for start in range(0, len(own), batch_size))
         yield from ahead(lambda chunk: (torch.from_numpy(self.pixels(chunk)), self.labels[chunk]), chunks)
 
     def _open(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -68,7 +68,17 @@ class TrainingBatches:
     Sample n is in epoch n // N; each epoch passes over all images in an order of its own.
     """
 
-    def __init__(self, images: RealImages, size: int, method: Method, *, flip: bool, seed: int) -> None:
+    def __init__(
+        self,
+        images: RealImages,
+        size: int,
+        method: Method,
+        *,
+        flip: bool,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         """Prepare to augment `images`.
 
         Args:
@@ -78,25 +88,38 @@ class TrainingBatches:
                 original; "none" does neither.
             flip: mirror half of them.
             seed: of order and augmentation.
+            rank: of this process, 0..world_size-1; of every batch it gets the rank-th part.
+            world_size: processes that train together.
 
         Raises:
             DataError: an image is broken.
         """
+        self._rank, self._world_size = rank, world_size
         self._images, self._size, self._method = images, size, method
         self._flip, self._seed = flip, seed
         self._squares = SquareImages(images, size) if method != "crop" else None
         self._labels = torch.from_numpy(images.labels)
 
     def batches(self, batch_size: int, start: int, stop: int) -> Iterator[Batch]:
-        """Yield batches `start` to `stop` of the stream: uint8 [B, size, size, 3] and int64 [B]."""
-        count = len(self._images)
+        """Yield this rank's part of batches `start` to `stop` of the stream.
+
+        Args:
+            batch_size: of all ranks together, a multiple of their number W.
+            start: first batch.
+            stop: batch before which the stream ends.
+
+        Yields:
+            uint8 [batch_size / W, size, size, 3] and int64 [batch_size / W].
+        """
+        count, part = len(self._images), batch_size // self._world_size
         epoch, order = -1, np.zeros(0, np.int64)
 
         def samples() -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
             nonlocal epoch, order
             for batch in range(start, stop):
-                numbers = np.arange(batch * batch_size, (batch + 1) * batch_size)
-                epochs, indices = numbers // count, np.empty(batch_size, np.int64)
+                first = batch * batch_size + self._rank * part
+                numbers = np.arange(first, first + part)
+                epochs, indices = numbers // count, np.empty(part, np.int64)
                 for current in np.unique(epochs):
                     if current != epoch:
                         epoch, order = int(current), self._order(int(current))

@@ -93,7 +93,10 @@ class FinetuneTask:
         self.steps = ceil(config.epochs * len(images) / config.batch_size)
         method = method_for(config, size)
         flip = config.data != "digits" if config.flip is None else config.flip
-        self._training = TrainingBatches(images, size, method, flip=flip, seed=config.seed)
+        rank, world_size = fabric.global_rank, fabric.world_size
+        self._training = TrainingBatches(
+            images, size, method, flip=flip, seed=config.seed, rank=rank, world_size=world_size
+        )
         self._test = squares(test_images, config, size)
         self.standardize = statistics(images, size, fabric.device)
         self._mixing = Mixing(
@@ -111,7 +114,8 @@ class FinetuneTask:
         for number, batch in enumerate(self._training.batches(batch_size, step, self.steps), step):
             pixels, labels = self._fabric.to_device(batch)
             images = self.standardize.planes(pixels)
-            yield images, self._mixing(images, labels, number * batch_size)
+            first = number * batch_size + self._fabric.global_rank * len(labels)
+            yield images, self._mixing(images, labels, first)
 
     def epoch(self, step: int) -> int:
         """Return the number of whole passes after `step` updates."""
@@ -139,7 +143,7 @@ class FinetuneTask:
     def test(self, model: nn.Module, step: int) -> Counts:
         """Return right answers and images a class, int64 [C] each, of `model` after `step` updates."""
         if step not in self._counts:
-            batches = self._test.batches(BATCH)
+            batches = self._test.batches(BATCH, self._fabric.global_rank, self._fabric.world_size)
             self._counts = {step: count_right(self._fabric, model, batches, self.standardize, self._classes)}
         return self._counts[step]
 

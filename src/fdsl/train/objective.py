@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
+Summed = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class Overlap:
         self._either += (
             torch.bincount(answers, minlength=classes) + torch.bincount(targets, minlength=classes) - both
         )
+
+    def reduce(self, summed: Summed) -> None:
+        """Add up the counts of all processes by `summed`."""
+        self._both, self._either = summed(self._both), summed(self._either)
 
     @property
     def mean(self) -> float:

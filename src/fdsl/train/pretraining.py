@@ -75,20 +75,22 @@ class PretrainTask:
     name = "pretrain"
     columns: tuple[str, ...] = ("step", "samples", "lr", "loss", "accuracy", "samples_per_second")
 
-    def __init__(self, config: PretrainConfig, dataset: FormulaDataset, device: torch.device) -> None:
+    def __init__(self, config: PretrainConfig, dataset: FormulaDataset, fabric: Fabric) -> None:
         """Set up the loader, and have it measure the mean and deviation of the images."""
         self._config = config
         self.steps = config.steps
         self._loader = Loader(
             dataset,
-            config.batch_size,
+            config.batch_size // fabric.world_size,
             seed=config.seed,
             augment=config.augmentation,
             repeats=config.aug_repeats,
             mixup=config.mixup,
             cutmix=config.cutmix,
             label_smoothing=config.label_smoothing,
-            device=device,
+            device=fabric.device,
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
             samples=config.samples,
         )
         self.standardize = self._loader.standardize
@@ -131,12 +133,12 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     )
     with borrowed_state(fabric.device, config.threads), run:
         learner = _learner(config, drawn.classes, fabric, objective)
-        task = PretrainTask(config, dataset, fabric.device)
+        task = PretrainTask(config, dataset, fabric)
         meter = train(task, learner, config, run, describe(fabric))
         model = learner.best_model
         _save(model, config, task, dataset.classes)
         overlap = Overlap(1 + drawn.classes) if objective is SEGMENT else None
-        held_out = _held_out(dataset, config)
+        held_out = _held_out(dataset, config, fabric)
         accuracy = share_right(fabric, model, held_out, task.standardize, objective, overlap)
         result = _result(config, meter, accuracy, objective.target, overlap, model)
         run.finish(result.to_json())
@@ -185,14 +187,17 @@ def _save(model: nn.Module, config: PretrainConfig, task: PretrainTask, classes:
         save_weights(model, config.out, size=config.size, mean=mean, std=std, classes=classes)
 
 
-def _held_out(dataset: FormulaDataset, config: PretrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield images of instances that training never sees, as they are."""
+def _held_out(
+    dataset: FormulaDataset, config: PretrainConfig, fabric: Fabric
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield images of instances that training never sees, as they are; of several processes, to each its share."""
     first = UNLIMITED_HELD_OUT if config.instances is None else config.instances
     classes, masks = dataset.family.classes, dataset.target_names == "mask"
     # logits of every pixel fill gigabytes: no more images at once than training had room for
     most = min(BATCH, config.batch_size) if masks else BATCH
-    for start in range(0, config.held_out, most):
-        numbers = np.arange(start, min(start + most, config.held_out))
+    own = np.arange(fabric.global_rank, config.held_out, fabric.world_size)
+    for start in range(0, len(own), most):
+        numbers = own[start : start + most]
         categories = numbers % classes  # an instance of every category, then the next
         if config.held_out < classes:
             categories = numbers * classes // config.held_out  # of some, from the first to the last
