@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,8 @@ pytest.importorskip("lightning.fabric")
 
 import fdsl  # noqa: E402
 from fdsl.errors import DataError, InputError  # noqa: E402
-from fdsl.train import pretrain  # noqa: E402
-from fdsl.train.checkpoint import list_checkpoints, save_checkpoint  # noqa: E402
+from fdsl.train import FinetuneConfig, pretrain  # noqa: E402
+from fdsl.train.checkpoint import checksum_of, list_checkpoints, save_checkpoint  # noqa: E402
 from fdsl.train.run import RunFolder  # noqa: E402
 from tiny_runs import (  # noqa: E402
     AUGMENTED,
@@ -161,24 +164,151 @@ def test_finished_run_can_be_made_longer_but_not_shorter(tmp_path: Path) -> None
     assert again == longer, "nothing was left to do"
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "other program", "other shape"])
-def test_damaged_checkpoint_is_one_clear_error(tmp_path: Path, damage: str) -> None:
-    config = finetune_config(tmp_path / "run", epochs=1)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinetuneConfig:
+    """A run with checkpoints after updates 3 and 4."""
+    config = finetune_config(tmp_path_factory.mktemp("finished") / "run", epochs=1)
     run_config(config)
-    newest = sorted((config.out / "checkpoints").iterdir())[-1]
+    return config
+
+
+def _copy(config: FinetuneConfig, out: Path) -> FinetuneConfig:
+    shutil.copytree(config.out, out)
+    return dataclasses.replace(config, out=out, resume=True)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "a bit", "text", "empty", "no checksum", "another's"])
+def test_damaged_checkpoint_is_named_and_the_one_before_used(
+    tmp_path: Path, finished: FinetuneConfig, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = _copy(finished, tmp_path / "run")
+    before, newest = list_checkpoints(config.out)
     whole = newest.read_bytes()
     if damage == "truncated":
         newest.write_bytes(whole[: len(whole) // 2])
+    elif damage == "a bit":
+        newest.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
     elif damage == "text":
         newest.write_text("not a checkpoint")
-    elif damage == "other program":
-        torch.save({"state_dict": {}}, newest)
+    elif damage == "empty":
+        newest.write_bytes(b"")
+    elif damage == "no checksum":
+        checksum_of(newest).unlink()
     else:
-        content = torch.load(newest, weights_only=True)
-        content["model"]["head.weight"] = torch.zeros(3, 16)
-        torch.save(content, newest)
+        newest.write_bytes(before.read_bytes())
+        name = checksum_of(before).read_text().replace(before.name, newest.name)
+        checksum_of(newest).write_text(name)
+    wanted = (finished.out / "model.safetensors").read_bytes()
+    (config.out / "model.safetensors").unlink()
+    run_config(config)
+    assert f"{newest} " in capsys.readouterr().out
+    assert (config.out / "model.safetensors").read_bytes() == wanted
+    assert json.loads((config.out / "run.json").read_text())["first_step"] == 3
+    newest.write_bytes(b"")
+    before.write_bytes(b"")
+    kept = contents(config.out)
+    with pytest.raises(DataError, match="must hold a whole checkpoint, got 2 damaged"):
+        run_config(config)
+    assert contents(config.out) == kept
+
+
+def _rewritten(config: FinetuneConfig, change: Callable[[dict[str, Any]], object]) -> None:
+    newest = list_checkpoints(config.out)[-1]
+    content = torch.load(newest, weights_only=True)
+    change(content)
+    torch.save(content, newest)
+    digest = hashlib.sha256(newest.read_bytes()).hexdigest()
+    checksum_of(newest).write_text(f"{digest}  {newest.name}\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda c: c["model"].update({"head.weight": torch.zeros(3, 16)}),
+            r"head\.weight is \[3, 16\] there",
+        ),
+        (lambda c: c["run"].update(data="faces"), "data is 'faces' there, 'digits' here"),
+        (lambda c: c["run"].update(kind="pretrain"), "kind is 'pretrain' there, 'finetune' here"),
+        (lambda c: c["run"].update(dataset="0123"), "dataset is '0123' there, None here"),
+        (lambda c: c.update(format=1), "of format 2, got 1: go on with the version of fdsl that wrote it"),
+    ],
+    ids=["model", "data", "kind", "family", "version"],
+)
+def test_checkpoint_of_another_run_is_refused(
+    tmp_path: Path, finished: FinetuneConfig, change: Any, message: str
+) -> None:
+    config = _copy(finished, tmp_path / "run")
+    _rewritten(config, change)
     before = contents(config.out)
-    message = r"head\.weight is \[3, 16\] there" if damage == "other shape" else newest.name
     with pytest.raises(DataError, match=message):
-        run_config(dataclasses.replace(config, resume=True))
+        run_config(config)
     assert contents(config.out) == before
+
+
+def test_other_processes_and_versions_are_said(
+    tmp_path: Path, finished: FinetuneConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = _copy(finished, tmp_path / "run")
+
+    def elsewhere(content: dict[str, Any]) -> None:
+        content["world_size"] = 8
+        content["versions"]["torch"] = "2.4.0"
+
+    _rewritten(config, elsewhere)
+    run_config(config)
+    told = capsys.readouterr().out
+    assert "8 processes before, 1 now: the same samples, but sums in another order\n" in told
+    assert f"torch 2.4.0 before, {torch.__version__.split('+')[0]}" in told
+
+
+def test_pickle_with_code_among_the_checkpoints_is_never_run(
+    tmp_path: Path, finished: FinetuneConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, marker = _copy(finished, tmp_path / "run"), tmp_path / "executed"
+    newest = list_checkpoints(config.out)[-1]
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (marker,))
+
+    torch.save({"step": 4, "model": Evil()}, newest)
+    checksum_of(newest).write_text(f"{hashlib.sha256(newest.read_bytes()).hexdigest()}  {newest.name}\n")
+    run_config(config)
+    assert f"{newest} is damaged, or no checkpoint" in capsys.readouterr().out
+    assert not marker.exists()
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    columns = ("step",)
+    with RunFolder(finetune_config(out), "finetune", columns) as first:
+        with (
+            pytest.raises(InputError, match=f"out must be free, got {out}: another process is running there"),
+            RunFolder(finetune_config(out), "finetune", columns),
+        ):
+            pass
+        assert out.is_dir()
+        second = RunFolder(finetune_config(out), "finetune", columns)
+        first.begin(0, "cpu")
+    with pytest.raises(InputError, match="it holds a run"), second:
+        pass
+    assert (out / "run.json").exists()
+
+
+def test_newest_checkpoints_stay_and_every_nth(tmp_path: Path) -> None:
+    config = finetune_config(tmp_path / "run", checkpoint_every=1, keep_last=2, keep_every=4)
+    run_config(config)
+    names = [path.name for path in list_checkpoints(config.out)]
+    assert names == [f"step-{step:08d}.pt" for step in (4, 8, 9, 10)]
+    assert sorted(p.name for p in (config.out / "checkpoints").iterdir()) == sorted(
+        [*names, *(f"{name}.sha256" for name in names)]
+    )
+
+
+def test_leftovers_of_a_kill_are_swept(tmp_path: Path, finished: FinetuneConfig) -> None:
+    config = _copy(finished, tmp_path / "run")
+    leftover = config.out / "checkpoints" / ".step-00000004.pt.0123abcd.tmp"
+    leftover.write_bytes(b"half a checkpoint")
+    run_config(config)
+    assert not leftover.exists()

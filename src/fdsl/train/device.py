@@ -80,6 +80,10 @@ class _Slurm(SLURMEnvironment):
     def world_size(self) -> int:
         return processes().size
 
+    @staticmethod
+    def _validate_srun_variables() -> None:
+        """A job may well have been given --ntasks: what counts are the tasks of the step."""
+
     def validate_settings(self, num_devices: int, num_nodes: int) -> None:
         """Both come from the same variables."""
 
