@@ -141,7 +141,7 @@ def test_values_are_read_as_their_field_has_them() -> None:
         ("crop_scale: [1]", "crop_scale must be a list of 2, of each a number, or null, got [1]"),
         ("precision: fp8", "precision must be one of auto, 32, bf16, fp16, got 'fp8'"),
         ("out: 3", "out must be a path, got 3"),
-        ("lr: 1\nseed: 1\nlr: 2", "config must name each field once, got 'lr' twice"),
+        ("lr: 1\nseed: 1\nlr: 2", "config must be a YAML file, got fields.yaml: lr comes twice"),
         ("", "it holds nothing"),
         ("# lr: 1", "it holds nothing"),
         ("lr", "it holds text"),
@@ -164,6 +164,15 @@ def test_bad_files_are_one_line(text: str, message: str, capsys: pytest.CaptureF
     assert os.listdir() == ["fields.yaml"]
 
 
+def test_run_files_are_read_as_json() -> None:
+    config = FinetuneConfig(out=Path("x"), data="d\N{GRINNING FACE}", lr=1e-5, resume=True)
+    file = write(json.dumps({"kind": "finetune", "config": config.to_json()}), "run.json")
+    fields = read_fields(file, "finetune")
+    assert fields == {name: value for name, value in vars(config).items() if name not in ("out", "resume")}
+    with pytest.raises(InputError, match=r"got run\.json: lr comes twice"):
+        read_fields(write('{"lr": 1, "lr": 2}', "run.json"), "finetune")
+
+
 def test_an_endless_value_is_not_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     lines = ["lr:", "- &a0 [0, 0]", *(f"- &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
     assert main(["pretrain", "--out", "x", "--config", write("\n".join(lines))]) == 2
@@ -180,6 +189,7 @@ def test_an_endless_value_is_not_shown_whole(capsys: pytest.CaptureFixture[str])
         (["pretrain", "probe_rcdb100", "--out", "x", "--batch-sise", "3"], "did you mean --batch-size?"),
         (["pretrain", "probe_rcdb100", "--out", "x", "--batch-size", "0"], "batch_size must be in 1..1048576, got 0"),
         (["pretrain", "--out", "x", "--config"], "config must be followed by a file"),
+        (["pretrain", "--config", "a", "--config=b"], "config must be given once, got a and b"),
         (["pretrain", "--out", "x", "--config", "none.yaml"], "No such file or directory: none.yaml"),
         (["pretrain", "--out", "x", "--config", "."], "Is a directory: ."),
         (["recipes", "probe"], "recipe must be a name that fdsl recipes lists, got 'probe'"),

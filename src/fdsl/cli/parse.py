@@ -53,14 +53,16 @@ def parse_training(config: type[Training], kind: Kind, argv: list[str]) -> Train
 
     name, argv = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else (None, argv)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--config")
+    parser.add_argument("--config", action="append", default=[])
     try:
         known, argv = parser.parse_known_args(argv)
     except argparse.ArgumentError:
         raise InputError("config must be followed by a file") from None
+    if len(known.config) > 1:
+        raise InputError(f"config must be given once, got {' and '.join(known.config)}")
     fields = {} if name is None else find_recipe(name, kind).fields()
-    if known.config is not None:
-        fields |= read_fields(known.config, kind)
+    for file in known.config:
+        fields |= read_fields(file, kind)
     about = TRAINING.format(about=(inspect.getdoc(config) or "").split("\n")[0])
     title = f"fdsl {kind} [RECIPE] [--config FILE]"
     # with pairs of flags: what a file switches on, an option has to be able to switch off

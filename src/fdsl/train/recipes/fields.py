@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import reprlib
 from pathlib import Path
 from types import NoneType
@@ -51,8 +52,7 @@ def read_fields(file: str | Path, kind: Kind) -> dict[str, Any]:
 
 def _read_mapping(file: Path) -> dict[Any, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
-        node, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        content = _parse(file.read_text(encoding="utf-8"), json_text=file.suffix == ".json")
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"config must be a YAML file, got {file}{line}: {error.problem}") from error
@@ -61,11 +61,30 @@ def _read_mapping(file: Path) -> dict[Any, Any]:
     if not isinstance(content, dict):
         what = "nothing" if content is None else NAMES.get(type(content), f"a {type(content).__name__}")
         raise InputError(f"config must be a file of lines as lr: 0.001, got {file}: it holds {what}")
-    seen = set()
-    for key, _ in node.value:
-        if key.value in seen:
-            raise InputError(f"config must name each field once, got {key.value!r} twice in {file}")
-        seen.add(key.value)
+    return content
+
+
+def _parse(text: str, *, json_text: bool) -> Any:
+    """Read YAML; or JSON, of which PyYAML misreads the characters beyond 16 bits that `json` writes in two halves.
+
+    Raises:
+        yaml.YAMLError, ValueError: it is neither, or a name comes twice.
+    """
+    if json_text:
+        return json.loads(text, object_pairs_hook=_mapping)
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    if isinstance(node, yaml.MappingNode):
+        _mapping([(str(key.value), value) for key, value in node.value])
+    return yaml.safe_load(text)
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return `pairs` as a dictionary; ValueError if a name comes twice, of which libraries keep the last."""
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in content:
+            raise ValueError(f"{name} comes twice")
+        content[name] = value
     return content
 
 

@@ -74,10 +74,10 @@ def laptop_rcdb100(out: Path, seed: int = 0) -> PretrainConfig:
 
 
 def gpu_hour_rcdb1k(out: Path, seed: int = 0) -> PretrainConfig:
-    """DeiT-Ti at 224 pixels on RCDB-1k: as much of `deit_tiny_rcdb1k` as one GPU does in an hour.
+    """DeiT-Ti at 224 pixels on RCDB-1k, for an hour of one GPU.
 
     Source: this project. The learning rate is DeiT's for this batch size, 5e-4 x batch / 512; mixup, CutMix,
-    RandAugment and random erasing stay out, which longer runs need.
+    RandAugment and random erasing, which longer runs take against overfitting, stay out.
     Cost: 2,500,000 images; an hour at 700 images a second. That rate is an assumption: DeiT's figures (arXiv
     2012.12877, section 5.6: under 72 hours on 4 GPUs for 384 million images) put a V100 above 370. One CPU core
     draws 9,000 such images a second (docs/benchmarks.md).
