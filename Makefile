@@ -32,8 +32,9 @@ bench: $(INSTALLED)  ## measure drawing, pipeline, scaling and training; JSON go
 	for part in render pipeline scaling training; do \
 	    $(BIN)/fdsl bench $$part --json bench/$$part.json $(ARGS) || exit; done
 
-docs: $(INSTALLED)  ## the pages that are made from the program: docs/families.md and its sheets
+docs: $(INSTALLED)  ## the pages that are made from the program: docs/families.md, its sheets and docs/recipes.md
 	$(BIN)/fdsl families --markdown docs/families.md
+	$(BIN)/fdsl recipes --markdown docs/recipes.md
 
 install: $(INSTALLED)  ## create .venv and install everything into it
 

@@ -12,13 +12,7 @@ import pytest
 
 from fdsl.errors import InputError
 from fdsl.train.config import FinetuneConfig, PretrainConfig, parse_options
-from fdsl.train.recipes import (
-    deit_tiny_rcdb1k,
-    probe_cifar10,
-    probe_rcdb100,
-    resnet50_multifractal,
-    swin_tiny_segrcdb,
-)
+from fdsl.train.recipes import probe_cifar10
 
 
 def test_options_are_json_where_they_can_be() -> None:
@@ -111,11 +105,7 @@ def test_mixup_needs_pairs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        probe_rcdb100(Path("runs/a"), seed=4),
-        deit_tiny_rcdb1k(Path("runs/b")),
         probe_cifar10(Path("runs/c"), Path("data"), Path("runs/a"), labels=5000),
-        swin_tiny_segrcdb(Path("runs/d")),
-        resnet50_multifractal(Path("runs/e")),
         PretrainConfig(out=Path("d"), crop_scale=None, instances=None, options=("variant=x",)),
         PretrainConfig(out=Path("e"), alter=("broken=20", "width=2")),
     ],

@@ -91,6 +91,12 @@ def check_choice(field: str, value: object, choices: Iterable[str]) -> str:
     known = list(choices)
     if isinstance(value, str) and value in known:
         return value
-    near = difflib.get_close_matches(str(value), known, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise InputError(f"{field} must be one of {', '.join(known)}, got {value!r}{hint}")
+    raise InputError(
+        f"{field} must be one of {', '.join(known)}, got {value!r}{did_you_mean(str(value), known)}"
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that suggests which of the `known` names was meant; nothing if none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

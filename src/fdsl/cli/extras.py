@@ -17,6 +17,7 @@ EXTRAS = {
         "tensorboard",
         "pyarrow",
         "sklearn",
+        "yaml",
     ),
     "report": ("jinja2", "matplotlib"),
 }

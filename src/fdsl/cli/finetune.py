@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fdsl.cli.extras import require
-from fdsl.cli.parse import parse
+from fdsl.cli.parse import parse_training
 
 
 def run(argv: list[str]) -> None:
@@ -11,7 +11,7 @@ def run(argv: list[str]) -> None:
     require("finetune", "train")
     from fdsl.train.config import FinetuneConfig
 
-    config = parse(FinetuneConfig, "finetune", argv)
+    config = parse_training(FinetuneConfig, "finetune", argv)
     from fdsl.train import finetune
 
     result = finetune(config)

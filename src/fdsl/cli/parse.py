@@ -1,17 +1,36 @@
-"""tyro on a frozen config dataclass, with its boxed errors brought down to one line."""
+"""tyro on a frozen config dataclass, with its boxed errors brought down to one line.
+
+The fields of a training come from four places, each of which beats those before it: the defaults, a recipe, a file, and
+the command line.
+"""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import dataclasses
+import inspect
 import io
 import re
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tyro
 
 from fdsl.errors import FdslError, InputError
 
+if TYPE_CHECKING:
+    from fdsl.train.config import TrainConfig
+    from fdsl.train.recipes.registry import Kind
+
 Config = TypeVar("Config")
+Training = TypeVar("Training", bound="TrainConfig")
+
+TRAINING = """{about}
+
+RECIPE is a name that `fdsl recipes` lists. FILE holds fields as YAML, or is the
+run.json of an earlier run, which it repeats. An option beats the file, the file
+the recipe, the recipe fdsl's own defaults."""
 
 
 def parse(config: type[Config], command: str, argv: list[str], *, about: str | None = None) -> Config:
@@ -20,23 +39,67 @@ def parse(config: type[Config], command: str, argv: list[str], *, about: str | N
     Raises:
         InputError: an option is unknown, missing or of the wrong form, or `config` refused its value.
     """
+    return _read(config, f"fdsl {command}", argv, about=about, markers=(tyro.conf.FlagCreatePairsOff,))
+
+
+def parse_training(config: type[Training], kind: Kind, argv: list[str]) -> Training:
+    """Read `[RECIPE] [--config FILE] OPTIONS` into a `config`, an option before the file before the recipe.
+
+    Raises:
+        InputError: as `parse`; or there is no such recipe, or the file does not hold fields.
+        OSError: the file cannot be read.
+    """
+    from fdsl.train.recipes import find_recipe, read_fields
+
+    name, argv = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else (None, argv)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config", action="append", default=[])
+    try:
+        known, argv = parser.parse_known_args(argv)
+    except argparse.ArgumentError:
+        raise InputError("config must be followed by a file") from None
+    if len(known.config) > 1:
+        raise InputError(f"config must be given once, got {' and '.join(known.config)}")
+    fields = {} if name is None else find_recipe(name, kind).fields()
+    for file in known.config:
+        fields |= read_fields(file, kind)
+    about = TRAINING.format(about=(inspect.getdoc(config) or "").split("\n")[0])
+    title = f"fdsl {kind} [RECIPE] [--config FILE]"
+    # with pairs of flags: what a file switches on, an option has to be able to switch off
+    return _read(config, title, argv, about=about, default=_unchecked(config, fields))
+
+
+def _unchecked(config: type[Training], fields: Mapping[str, Any]) -> Training:
+    """Return a `config` of `fields` that did not check itself: fields without a value are missing to tyro."""
+    made = object.__new__(config)
+    for field in dataclasses.fields(config):
+        default = tyro.MISSING if field.default is dataclasses.MISSING else field.default
+        object.__setattr__(made, field.name, fields.get(field.name, default))
+    return made
+
+
+def _read(
+    config: type[Config],
+    title: str,
+    argv: list[str],
+    *,
+    about: str | None,
+    default: Config | Any = tyro.MISSING_NONPROP,
+    markers: tuple[Any, ...] = (),
+) -> Config:
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):
-            return tyro.cli(
-                config,
-                prog=f"fdsl {command}",
-                description=about,
-                args=argv,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
+            return tyro.cli(config, prog=title, description=about, args=argv, default=default, config=markers)
     except SystemExit as stop:
         if not stop.code:
             raise
         # tyro exits while it handles what the config's own checks raised: that message is one line already.
         if isinstance(stop.__context__, FdslError):
             raise stop.__context__ from None
-        raise InputError(f"{one_line(stderr.getvalue())} (see fdsl {command} --help)") from None
+        command = title.split(" [")[0]
+        said = one_line(stderr.getvalue()).replace(title, command)
+        raise InputError(f"{said} (see {command} --help)") from None
 
 
 def one_line(box: str) -> str:

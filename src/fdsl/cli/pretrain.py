@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fdsl.cli.extras import require
-from fdsl.cli.parse import parse
+from fdsl.cli.parse import parse_training
 
 
 def run(argv: list[str]) -> None:
@@ -11,7 +11,7 @@ def run(argv: list[str]) -> None:
     require("pretrain", "train")
     from fdsl.train.config import PretrainConfig
 
-    config = parse(PretrainConfig, "pretrain", argv)
+    config = parse_training(PretrainConfig, "pretrain", argv)
     from fdsl.train import pretrain
 
     result = pretrain(config)

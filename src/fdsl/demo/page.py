@@ -22,7 +22,7 @@ from fdsl.evaluate.runs import Run
 from fdsl.evaluate.sheet import grid
 from fdsl.machine import machine_facts
 from fdsl.train.config import FinetuneConfig, PretrainConfig
-from fdsl.train.recipes import deit_tiny_rcdb1k
+from fdsl.train.recipes import deit_rcdb1k
 
 SHEET_ROWS, SHEET_COLUMNS = 6, 10
 Key = tuple[ArmName, float, int]
@@ -222,7 +222,7 @@ def _bigger(asked: DemoConfig, measured: Measured) -> list[Step]:
     """Return commands with more of everything; they write to a folder `bigger`."""
     pretraining = PretrainConfig.from_json(measured.pretrained.config)
     longer = replace(pretraining, samples=10 * pretraining.samples, out=Path("bigger/pretrain"))
-    large = replace(deit_tiny_rcdb1k(Path("bigger/deit-tiny")), family=pretraining.family)
+    large = replace(deit_rcdb1k(Path("bigger/deit-tiny"), "tiny"), family=pretraining.family)
     own = FinetuneConfig(
         out=Path("bigger/own"), data="PATH/TO/IMAGES", weights=large.out, batch_size=128, epochs=100
     )
