@@ -36,20 +36,20 @@ def processes() -> Processes:
     A batch script of Slurm is no step: a command that it runs without srun computes alone.
 
     Raises:
-        InputError: a variable is missing or no number, or the machines have different numbers of processes.
+        InputError: a variable is missing or no number, or the nodes of a step have different numbers of tasks.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         size = _number("WORLD_SIZE")
         found = Processes(_number("RANK"), size, _number("LOCAL_WORLD_SIZE"), "torchrun")
     elif os.environ.get("SLURM_STEP_NUM_TASKS", "1") != "1":
-        size, nodes = _number("SLURM_STEP_NUM_TASKS"), _number("SLURM_NNODES")
-        found = Processes(_number("SLURM_PROCID"), size, max(1, size // nodes), "slurm")
+        size, nodes = _number("SLURM_STEP_NUM_TASKS"), max(1, _number("SLURM_NNODES"))
+        if size % nodes:
+            raise InputError(
+                f"tasks must be equally many on each of the {nodes} nodes, got {size} (srun --ntasks-per-node)"
+            )
+        found = Processes(_number("SLURM_PROCID"), size, size // nodes, "slurm")
     else:
         return Processes()
-    if found.on_node * found.nodes != found.size:
-        raise InputError(
-            f"processes must be equally many on each machine, got {found.size} with {found.on_node} here"
-        )
     return found
 
 

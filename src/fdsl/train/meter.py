@@ -35,7 +35,7 @@ class Window:
     data_stall: float = 0.0
     """Share of the time in which this process waited for its batches, in 0..1."""
     memory_mb: float = 0.0
-    """Most memory this process has held: on its GPU, or of the machine."""
+    """Most memory this process has held, in 10^6 bytes: on its GPU, or of the machine."""
 
 
 class Meter:
@@ -153,7 +153,7 @@ class Meter:
             samples_per_second=count * self._batch_size / seconds,
             grad_norm=self._grad_norm,
             data_stall=(self.waited - self._waited_before) / seconds,
-            memory_mb=peak_memory() / 2**20,
+            memory_mb=peak_memory() / 1e6,
         )
         self._losses, self._right = [], []
         self._opened_at, self._waited_before = self.seconds, self.waited
