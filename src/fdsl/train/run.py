@@ -1,8 +1,8 @@
-"""The folder of one run: who may write there, run.json, metrics.csv, TensorBoard, result.json.
+"""The folder of one run: who may write there, run.json, metrics.csv, result.json.
 
 run.json          kind, config, dataset's digest, versions; device, command, first step, start, end of every session
 metrics.csv       a row a report
-tensorboard/      the same numbers
+tensorboard/      the same numbers; see trackers
 checkpoints/      step-00001000.pt ...
 model.safetensors, config.json     the weights, for timm
 result.json       what the run came to
@@ -15,7 +15,6 @@ import csv
 import io
 import json
 import platform
-import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,19 +22,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from torch.utils.tensorboard import SummaryWriter
-
 from fdsl import __version__
 from fdsl.errors import DataError, InputError
 from fdsl.files import write_json, write_text
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
 from fdsl.train.checkpoint import list_checkpoints
 from fdsl.train.config import TrainConfig
+from fdsl.train.trackers import Tracker, check_trackers, open_trackers, remove_traces
 
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.csv"
 RESULT_FILE = "result.json"
-BOARD = "tensorboard"
 
 SESSION = ("first_step", "started", "finished", "command", "device")
 
@@ -61,16 +58,18 @@ class RunFolder:
             dataset: digest of the images, where they come from formulas.
 
         Raises:
-            InputError: the folder holds something else, or a run of another config or dataset.
+            InputError: the folder holds something else, or a run of another config or dataset, or what the config
+                logs to is not at hand.
             DataError: the run.json there cannot be read.
         """
         self.path = config.out
         self.columns = tuple(columns)
         self._config, self._kind, self._dataset = config, kind, dataset
         self._earlier: list[dict[str, Any]] = _check_folder(config, kind, dataset)
+        check_trackers(config)
         self._made_folder = False
         self._session: dict[str, Any] = {}
-        self._board: SummaryWriter | None = None
+        self._trackers: list[Tracker] = []
 
     def begin(self, step: int, device: str) -> None:
         """Note the start of this session; drop metrics of later steps, which are about to be made again."""
@@ -85,16 +84,14 @@ class RunFolder:
         }
         self._write_run()
         write_text(self.path / METRICS_FILE, _rows_until(self.path / METRICS_FILE, self.columns, step))
-        self._board = SummaryWriter(str(self.path / BOARD), purge_step=step + 1)
+        self._trackers = open_trackers(self._config, self.path, self._kind, self._record(), step)
 
     def log(self, row: dict[str, Number]) -> None:
-        """Append one row to metrics.csv and TensorBoard; columns it lacks stay empty."""
+        """Append one row to metrics.csv and hand it to the trackers; columns it lacks stay empty."""
         with (self.path / METRICS_FILE).open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns, restval="").writerow(row)
-        if self._board is not None:
-            for name, value in row.items():
-                if name != "step":
-                    self._board.add_scalar(name, value, int(row["step"]))
+        for tracker in self._trackers:
+            tracker.log(row)
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write result.json and note the end of the session."""
@@ -106,8 +103,8 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._board is not None:
-            self._board.close()
+        for tracker in self._trackers:
+            tracker.close(finished=kind is None)
         new = bool(self._session) and not self._config.resume
         if kind is not None and new and not list_checkpoints(self.path):
             self._remove()
@@ -116,14 +113,17 @@ class RunFolder:
         """Take away what this session wrote; anything else in the folder stays, and the folder with it."""
         (self.path / RUN_FILE).unlink(missing_ok=True)
         (self.path / METRICS_FILE).unlink(missing_ok=True)
-        shutil.rmtree(self.path / BOARD, ignore_errors=True)
+        remove_traces(self.path)
         for folder in (self.path / CHECKPOINTS, self.path):
             if folder != self.path or self._made_folder:
                 with contextlib.suppress(OSError):  # not there, or not empty
                     folder.rmdir()
 
     def _write_run(self) -> None:
-        content = {
+        write_json(self.path / RUN_FILE, self._record())
+
+    def _record(self) -> dict[str, Any]:
+        return {
             "kind": self._kind,
             "config": self._config.to_json(),
             "dataset": self._dataset,
@@ -135,7 +135,6 @@ class RunFolder:
             **self._session,
             "earlier": self._earlier,
         }
-        write_json(self.path / RUN_FILE, content)
 
 
 def _check_folder(config: TrainConfig, kind: str, dataset: str | None) -> list[dict[str, Any]]:
