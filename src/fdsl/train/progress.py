@@ -79,7 +79,9 @@ class Ticker:
             self._bar.note = note
             self._bar.update(self._task, completed=step)
         else:
-            self._line(f"{step:>{len(str(self._steps))}}/{self._steps}  {note}  {clock(seconds_left)} left", step)
+            self._line(
+                f"{step:>{len(str(self._steps))}}/{self._steps}  {note}  {clock(seconds_left)} left", step
+            )
 
     def _line(self, line: str, step: int) -> None:
         """Print a line if a minute has passed since the last one, or no other follows."""

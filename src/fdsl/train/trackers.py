@@ -157,7 +157,9 @@ class WeightsAndBiases:
                 ),
             )
         except Exception as error:  # its errors have no common base
-            raise FdslError(f"wandb must begin a run in project {project!r}, got: {_line(error)} ({OFFLINE})") from error
+            raise FdslError(
+                f"wandb must begin a run in project {project!r}, got: {_line(error)} ({OFFLINE})"
+            ) from error
         write_json(self._file, self._stored)
         # The server knows best what reached it; without it, what this folder has sent to wandb counts.
         self._last: int = self._run.step - 1 if self._run.resumed else self._stored["step"]
