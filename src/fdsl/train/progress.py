@@ -116,7 +116,8 @@ def note(row: Mapping[str, int | float | str | None]) -> str:
         row: loss or train_loss; accuracy or train_accuracy and test_accuracy, in 0..1; lr; grad_norm;
             samples_per_second; data_stall, the share of the time that the model waited for images; memory_mb.
     """
-    parts = (show(float(row[name])) for name, show in _NOTES.items() if row.get(name) not in (None, ""))
+    numbers = ((show, row.get(name)) for name, show in _NOTES.items())
+    parts = (show(float(value)) for show, value in numbers if value is not None and value != "")
     return "  ".join(parts)
 
 
