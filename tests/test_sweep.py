@@ -368,7 +368,7 @@ def test_folder_of_something_else_is_refused(tmp_path: Path, again: SweepConfig)
 def test_two_sweeps_do_not_share_a_folder(again: SweepConfig) -> None:
     with (again.out / "sweep.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="a sweep is running there"):
+        with pytest.raises(InputError, match="another process is running there"):
             run_sweep(again)
     run_sweep(again)
 

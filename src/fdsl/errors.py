@@ -23,6 +23,10 @@ class DataError(FdslError, RuntimeError):
     """A file or dataset is missing, damaged or of the wrong form."""
 
 
+class Stopped(FdslError):
+    """A signal asked a run to stop; it wrote a checkpoint first, and the same command with --resume goes on."""
+
+
 def check_int(field: str, value: object, low: int, high: int | None = None) -> int:
     """Return `value` if it is an integer in [low, high].
 

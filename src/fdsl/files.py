@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,6 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from fdsl.errors import InputError
+
+
+@contextmanager
+def locked(path: str | Path, field: str) -> Iterator[None]:
+    """Hold the lock file at `path`, made if need be, for this process alone; it is let go of however the process ends.
+
+    Raises:
+        InputError: another process holds it; the message says that `field` must be free.
+    """
+    path = Path(path)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{field} must be free, got {path.parent}: another process is running there"
+            ) from error
+        yield
 
 
 @contextmanager

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fdsl.errors import FdslError, InputError, check_choice
+from fdsl.errors import FdslError, InputError, Stopped, check_choice
+from fdsl.processes import processes
 
 EXIT_OK = 0
 EXIT_BUG = 1
 EXIT_BAD_INPUT = 2
+EXIT_STOPPED = os.EX_TEMPFAIL
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -59,21 +62,25 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (without the program's name) and return its exit code.
 
-    0 done; 1 a defect of fdsl; 2 unusable input, or a file that cannot be read or written; 130 interrupted.
+    0 done; 1 a defect of fdsl; 2 unusable input, or a file that cannot be read or written; 75 a training was stopped by
+    SIGTERM or SIGUSR1 and can go on; 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     try:
-        _dispatch([argument for argument in arguments if argument != "--debug"])
-        sys.stdout.flush()
+        with _one_voice():
+            _dispatch([argument for argument in arguments if argument != "--debug"])
+            sys.stdout.flush()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_BUG
     except BrokenPipeError:
         # The reader has gone (`fdsl ... | head`); stdout goes elsewhere so that exit is quiet too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except KeyboardInterrupt:
-        return _fail("interrupted", EXIT_INTERRUPTED, debug)
+    except KeyboardInterrupt as interrupt:
+        return _fail(str(interrupt) or "interrupted", EXIT_INTERRUPTED, debug)
+    except Stopped as stopped:
+        return _fail(str(stopped), EXIT_STOPPED, debug)
     except FdslError as error:
         return _fail(str(error), EXIT_BAD_INPUT, debug)
     except OSError as error:
@@ -84,6 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = f"{type(error).__name__}: {error} (a defect of fdsl; --debug shows where)"
         return _fail(message, EXIT_BUG, debug)
     return EXIT_OK
+
+
+@contextlib.contextmanager
+def _one_voice() -> Iterator[None]:
+    """Of several processes that run the same command, let the first alone write to stdout; errors are everyone's."""
+    if processes().rank == 0:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 def _dispatch(arguments: list[str]) -> None:

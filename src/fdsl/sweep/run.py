@@ -9,7 +9,6 @@ sweep.json, sweep.csv, sweep.md, sweep.png               what they came to, rene
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from rich.console import Console
 
 from fdsl.errors import InputError
 from fdsl.evaluate.runs import Run, read_object
-from fdsl.files import write_json
+from fdsl.files import locked, write_json
 from fdsl.formulas import family
 from fdsl.sweep.config import SweepConfig
 from fdsl.sweep.parts import check_part, complete, probed
@@ -213,11 +212,7 @@ def _claimed(config: SweepConfig) -> Iterator[None]:
             f"out must be new, empty or the folder of this sweep, got {out}: it holds {foreign[0]}"
         )
     out.mkdir(parents=True, exist_ok=True)
-    with (out / LOCK_FILE).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"out must be free, got {out}: a sweep is running there") from error
+    with locked(out / LOCK_FILE, "out"):
         yield
 
 

@@ -1,73 +1,135 @@
-"""Checkpoints: everything a run needs to go on, in one file that appears whole or not at all.
+"""Checkpoints: everything a run needs to go on, in a file that appears whole or not at all, with its SHA-256 beside it.
 
 A step's randomness is a function of its number: a checkpoint holds tensors and counts, no generator's state.
+
+step-00001000.pt           what `Learner.state` and `Meter.state` hold, the step, and which run it is of
+step-00001000.pt.sha256    its checksum, as `sha256sum -c` reads it; written first, so that a checkpoint always has one
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
+import os
 import pickle
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from fdsl.errors import DataError
-from fdsl.files import atomic_path
+from fdsl.files import atomic_path, write_text
 
 FOLDER = "checkpoints"
-KEPT = 3  # newest ones that stay; each is about three times the size of the weights
+FORMAT = 2
+"""Raised when a checkpoint holds something else than before."""
 
 # What torch.load raises on a file that is cut short, of another format, or holding more than tensors.
 _DAMAGED = (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
-_KEYS = {"step", "model", "optimizer", "ema", "meter"}
+_KEYS = {"format", "run", "world_size", "versions", "step", "model", "optimizer", "ema", "scaler", "meter"}
 _NAME = re.compile(r"step-(\d{8,})\.pt")
+_CHUNK = 1 << 20
+
+
+class DamagedError(DataError):
+    """A checkpoint is cut short, changed or something else."""
 
 
 def save_checkpoint(out: Path, step: int, content: dict[str, Any]) -> Path:
-    """Write `content` as the checkpoint after `step` updates; keep the `KEPT` newest of the run in `out`."""
+    """Write `content` as the checkpoint after `step` updates of the run in `out`.
+
+    Raises:
+        OSError: the disk is full, say; earlier checkpoints are untouched.
+    """
     path = out / FOLDER / f"step-{step:08d}.pt"
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        try:
-            torch.save({"step": step, **content}, file)
-        except RuntimeError as error:
-            # torch hides what the file said behind a failed check of its own: a full disk should look like one
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from None
-            raise
-    for old in list_checkpoints(out)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        with temporary.open("w+b") as file:
+            try:
+                torch.save({"format": FORMAT, "step": step, **content}, file)
+            except RuntimeError as error:
+                # torch hides what the file said behind a failed check of its own: a full disk should look like one
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            digest = _digest(file)
+        write_text(checksum_of(path), f"{digest}  {path.name}\n")
     return path
+
+
+def prune_checkpoints(out: Path, keep_last: int, stays: int) -> None:
+    """Delete the checkpoints of the run in `out` but the newest `keep_last`, and those for good.
+
+    Args:
+        out: the run's folder.
+        keep_last: newest ones that stay.
+        stays: a checkpoint of a multiple of so many updates stays for good; 0 is none.
+    """
+    for path in list_checkpoints(out)[:-keep_last]:
+        if not (stays and step_of(path) % stays == 0):
+            path.unlink(missing_ok=True)
+            checksum_of(path).unlink(missing_ok=True)
+
+
+def sweep_leftovers(out: Path) -> None:
+    """Delete what processes that were killed while they wrote left in the run's checkpoints."""
+    for path in (out / FOLDER).glob(".step-*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def list_checkpoints(out: Path) -> list[Path]:
     """Return the checkpoints of the run in `out`, oldest first."""
-    named = ((path, _NAME.fullmatch(path.name)) for path in (out / FOLDER).glob("step-*.pt"))
-    steps = {path: int(match[1]) for path, match in named if match}
-    return sorted(steps, key=steps.__getitem__)
+    named = [path for path in (out / FOLDER).glob("step-*.pt") if _NAME.fullmatch(path.name)]
+    return sorted(named, key=step_of)
 
 
-def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read a checkpoint; tensors and plain values alone, so that reading it can run no code.
+def step_of(path: Path) -> int:
+    """Return the updates that the checkpoint at `path` has seen, by its name."""
+    match = _NAME.fullmatch(path.name)
+    return int(match[1]) if match else -1
+
+
+def checksum_of(path: Path) -> Path:
+    """Return where the checksum of the checkpoint at `path` lies."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, to the CPU; tensors and plain values alone, so that reading it can run no code.
 
     Raises:
-        DataError: the file is damaged or something else.
+        DamagedError: the file is not what its checksum says, lacks one, or is something else.
+        DataError: another version of this package wrote it.
     """
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        expected = checksum_of(path).read_text(encoding="utf-8").split()[0]
+        with path.open("rb") as file:
+            found = _digest(file)
+    except (FileNotFoundError, IndexError, UnicodeDecodeError) as error:
+        raise DamagedError(f"{path} is damaged: it has no checksum beside it") from error
+    if found != expected:
+        raise DamagedError(f"{path} is damaged: its SHA-256 is not the one beside it")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (*_DAMAGED, OSError) as error:
         # a file cut short makes torch seek before its beginning: an invalid argument, of all things
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
+        raise DamagedError(f"{path} is damaged, or no checkpoint") from error
+    if not isinstance(content, dict):
+        raise DamagedError(f"{path} must be a checkpoint of a run, got another file")
+    if content.get("format") != FORMAT:
         raise DataError(
-            f"{path} must be a whole checkpoint: it is damaged or something else; "
-            "delete it to continue from the one before"
-        ) from error
-    if not isinstance(content, dict) or set(content) != _KEYS:
-        raise DataError(f"{path} must be a checkpoint of a run, got another file")
+            f"{path} must be a checkpoint of format {FORMAT}, got {content.get('format')!r}: "
+            "go on with the version of fdsl that wrote it (run.json names it), or start anew"
+        )
+    if set(content) != _KEYS or content["step"] != step_of(path):
+        raise DamagedError(f"{path} must be a checkpoint of a run after {step_of(path)} updates, got another")
     return content
 
 
@@ -83,3 +145,10 @@ def check_shapes(path: Path, stored: dict[str, Tensor], own: dict[str, Tensor]) 
             raise DataError(
                 f"{path} must fit the model: {name} is {shapes[0]} there, {shapes[1]} in the model"
             )
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()

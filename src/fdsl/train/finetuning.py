@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -21,7 +21,7 @@ from fdsl.errors import DataError, InputError
 from fdsl.train.accuracy import BATCH, count_right
 from fdsl.train.batches import EVAL_CROP, Method, SquareImages, TrainingBatches
 from fdsl.train.config import DEFAULT_MODEL, FinetuneConfig, parse_options
-from fdsl.train.device import borrowed_state, describe, make_fabric, reseed
+from fdsl.train.device import batch_of_one, borrowed_state, describe, make_fabric, reseed
 from fdsl.train.learner import Learner
 from fdsl.train.loop import train
 from fdsl.train.meter import Window
@@ -82,13 +82,25 @@ class FinetuneTask:
     """Feeds the loop with batches of real images and tests what it learned."""
 
     name = "finetune"
-    columns: tuple[str, ...] = ("epoch", "step", "lr", "train_loss", "train_accuracy", "test_accuracy")
+    columns: tuple[str, ...] = (
+        "epoch",
+        "step",
+        "lr",
+        "train_loss",
+        "train_accuracy",
+        "test_accuracy",
+        "grad_norm",
+        "samples_per_second",
+        "data_stall",
+        "memory_mb",
+    )
 
     def __init__(
         self, config: FinetuneConfig, images: RealImages, test_images: RealImages, size: int, fabric: Fabric
     ) -> None:
         """Open the images, if they fit in memory, and measure mean and deviation of the training ones."""
         self._config, self._fabric = config, fabric
+        batch_of_one(config.batch_size, fabric, even=bool(config.mixup or config.cutmix))
         self._count, self._classes = len(images), len(images.classes)
         self.steps = ceil(config.epochs * len(images) / config.batch_size)
         method = method_for(config, size)
@@ -125,7 +137,7 @@ class FinetuneTask:
         """Report at the end of each epoch."""
         return step == self.steps or self.epoch(step) > self.epoch(step - 1)
 
-    def row(self, window: Window, model: nn.Module) -> dict[str, Number]:
+    def row(self, window: Window, model: Callable[[], nn.Module]) -> dict[str, Number]:
         """Return the means of the epoch; the test accuracy too if it is due."""
         epoch, every = self.epoch(window.step), self._config.eval_every
         row: dict[str, Number] = {
@@ -134,9 +146,13 @@ class FinetuneTask:
             "lr": window.lr,
             "train_loss": window.loss,
             "train_accuracy": window.accuracy,
+            "grad_norm": window.grad_norm,
+            "samples_per_second": window.samples_per_second,
+            "data_stall": window.data_stall,
+            "memory_mb": window.memory_mb,
         }
         if window.step == self.steps or (every and epoch // every > self.epoch(window.step - 1) // every):
-            right, seen = self.test(model, window.step)
+            right, seen = self.test(model(), window.step)
             row["test_accuracy"] = float(right.sum() / seen.sum())
         return row
 
@@ -162,16 +178,17 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     skipped = images.skipped + test_images.skipped
     if skipped:
         say(f"{len(skipped)} broken image{'s' * (len(skipped) > 1)} left out: first {skipped[0]}")
-    fabric = make_fabric(config.precision)
+    fabric = make_fabric(config.precision, config.strategy)
     with borrowed_state(fabric.device, config.threads), run:
         model, match = _model(config, architecture, classes=len(images.classes))
         task = FinetuneTask(config, images, test_images, architecture.size, fabric)
-        learner = Learner(model, config, steps=task.steps, fabric=fabric)
+        learner = Learner(model, config, steps=task.steps, fabric=fabric, layer_decay=config.layer_decay)
         meter = train(task, learner, config, run, describe(fabric))
-        best, size = learner.best_model, architecture.size
+        best, size = learner.best_model(), architecture.size
         right, seen = task.test(best, task.steps)
         mean, std = task.standardize.mean, task.standardize.std
-        save_weights(best, config.out, size=size, mean=mean, std=std, classes=images.classes)
+        if fabric.is_global_zero:
+            save_weights(best, config.out, size=size, mean=mean, std=std, classes=images.classes)
         per_class = zip(images.classes, right.tolist(), seen.tolist(), strict=True)
         result = FinetuneResult(
             out=config.out,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from fdsl.errors import InputError
-from fdsl.train.checkpoint import check_shapes, list_checkpoints, load_checkpoint, save_checkpoint
+from fdsl.errors import FdslError, InputError
 from fdsl.train.config import TrainConfig
-from fdsl.train.device import reseed
+from fdsl.train.device import mean_over, reseed
 from fdsl.train.learner import Learner
 from fdsl.train.meter import Meter, Window
 from fdsl.train.progress import Ticker, note
@@ -30,23 +29,23 @@ class Task(Protocol):
     """Columns of its metrics."""
 
     def batches(self, step: int) -> Iterable[tuple[Tensor, Tensor]]:
-        """Return the batches after update `step`, on the device, as `Learner.update` takes them."""
+        """Return this process's batches after update `step`, on the device, as `Learner.update` takes them."""
 
     def reports_after(self, step: int) -> bool:
         """Whether a row of metrics is due once `step` updates are done; it must be after the last."""
 
-    def row(self, window: Window, model: nn.Module) -> dict[str, Number]:
-        """Return the row of metrics; `model` is the one that would be saved now."""
+    def row(self, window: Window, model: Callable[[], nn.Module]) -> dict[str, Number]:
+        """Return the row of metrics; `model` makes the one that would be saved now. All processes call this."""
 
 
 def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, device: str) -> Meter:
-    """Make the task's updates, from the newest checkpoint if the config says so.
+    """Make the task's updates, from the newest whole checkpoint if the config says so.
 
     Args:
         task: what to learn.
         learner: the model and its optimiser; changed in place.
         config: of the run.
-        run: the run's folder, not begun yet.
+        run: the run's folder, entered but not begun yet.
         device: where this computes, in words.
 
     Returns:
@@ -54,28 +53,53 @@ def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, dev
 
     Raises:
         InputError: the run is already longer than the task, or a batch does not fit into memory.
-        DataError: the checkpoint is damaged, or of another model.
-        FdslError: the loss stopped being a finite number.
+        DataError: the checkpoints are damaged, or of another model.
+        FdslError: the loss or the gradient stopped being a finite number, or the loss exploded.
+        Stopped, KeyboardInterrupt: a signal asked the run to stop; a checkpoint is written.
     """
-    meter = Meter(config.batch_size)
-    start = _restore(learner, meter, config, task.steps) if config.resume else 0
+    fabric = learner.fabric
+    meter = Meter(
+        config.batch_size,
+        explode=config.explode,
+        scaled=learner.scaler is not None,
+        processes=fabric.world_size,
+        mean=mean_over(fabric),
+    )
+    start = _restore(learner, meter, run, task.steps) if config.resume else 0
     run.begin(start, device)
-    learner.model.train()
+    learner.train_mode()
     with Ticker(task.name, task.steps, start) as ticker, _memory_for(config.batch_size):
         batches = meter.timed(task.batches(start), task.steps - start) if start < task.steps else ()
         for step, (images, targets) in enumerate(batches, start + 1):
-            reseed(config.seed, task.name, step)
-            meter.add(*learner.update(images, targets, step - 1))
+            signal = run.stopping.asked()
+            reports, keeps = task.reports_after(step), bool(signal) or _keeps_after(step, task.steps, config)
+            reseed(config.seed, task.name, step, fabric.global_rank)
+            meter.add(*learner.update(images, targets, step - 1, measure=reports or keeps))
             ticker.step(step)
-            reports, keeps = task.reports_after(step), _keeps_after(step, task.steps, config)
             if reports or keeps:
-                meter.pause(step, learner.lr)
+                with _last_good(run):
+                    meter.pause(step, learner.lr, learner.grad_norm)
                 if reports:
                     _report(task, learner, meter, run, ticker, step)
                 if keeps:
-                    save_checkpoint(config.out, step, {**learner.state(), "meter": meter.state()})
+                    run.save(
+                        step, {**learner.state(), "meter": meter.state(), "world_size": fabric.world_size}
+                    )
                 meter.go()
+            if signal:
+                run.leave(signal, step, task.steps)
     return meter
+
+
+@contextlib.contextmanager
+def _last_good(run: RunFolder) -> Iterator[None]:
+    """Let an error of the numbers say which weights were still good."""
+    try:
+        yield
+    except FdslError as error:
+        newest = run.checkpoints()[-1:]
+        kept = f"{newest[0]} is from before" if newest else "no checkpoint was due before"
+        raise FdslError(f"{error}; {kept}") from error
 
 
 @contextlib.contextmanager
@@ -92,16 +116,16 @@ def _memory_for(batch_size: int) -> Iterator[None]:
         raise InputError(f"batch_size must fit into memory, got {batch_size}: {reason}") from error
 
 
-def _restore(learner: Learner, meter: Meter, config: TrainConfig, steps: int) -> int:
-    """Fill learner and meter from the newest checkpoint; return how many updates it has seen."""
-    found = list_checkpoints(config.out)
-    if not found:
+def _restore(learner: Learner, meter: Meter, run: RunFolder, steps: int) -> int:
+    """Fill learner and meter from the newest whole checkpoint; return how many updates it has seen."""
+    content = run.load(learner.model.module.state_dict())
+    if content is None:
         return 0
-    content = load_checkpoint(found[-1], learner.fabric.device)
     done: int = content["step"]
     if done > steps:
-        raise InputError(f"resume must not shorten a run, got {steps} updates: {found[-1]} has seen {done}")
-    check_shapes(found[-1], content["model"], learner.model.module.state_dict())
+        raise InputError(
+            f"resume must not shorten a run, got {steps} updates: its checkpoint has seen {done}"
+        )
     learner.load(content)
     meter.load(content["meter"])
     return done
@@ -114,7 +138,7 @@ def _keeps_after(step: int, steps: int, config: TrainConfig) -> bool:
 def _report(task: Task, learner: Learner, meter: Meter, run: RunFolder, ticker: Ticker, step: int) -> None:
     window = meter.report(step, learner.lr)
     row = task.row(window, learner.best_model)
-    learner.model.train()
+    learner.train_mode()
     run.log(row)
     seconds_left = meter.seconds / step * (task.steps - step)
     ticker.report(step, note(row), seconds_left)

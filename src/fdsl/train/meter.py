@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeVar
 
 import torch
@@ -17,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Window:
-    """Means over the updates since the last report."""
+    """Means over the updates since the last report, and over all processes."""
 
     step: int
     """Updates done."""
@@ -27,6 +30,12 @@ class Window:
     accuracy: float
     """Share of right answers, in 0..1."""
     samples_per_second: float
+    grad_norm: float = 0.0
+    """Norm of the last update's gradient, before it was clipped."""
+    data_stall: float = 0.0
+    """Share of the time in which this process waited for its batches, in 0..1."""
+    memory_mb: float = 0.0
+    """Most memory this process has held: on its GPU, or of the machine."""
 
 
 class Meter:
@@ -35,15 +44,37 @@ class Meter:
     The clock runs while batches are awaited and learned from, not during evaluations and checkpoints.
     """
 
-    def __init__(self, batch_size: int) -> None:
-        """Start counting at nothing."""
+    def __init__(
+        self,
+        batch_size: int,
+        *,
+        explode: float = 0.0,
+        scaled: bool = False,
+        processes: int = 1,
+        mean: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """Start counting at nothing.
+
+        Args:
+            batch_size: images in an update, over all processes.
+            explode: times the first loss, or 1 if that is more, at which a loss is too large; 0 is never.
+            scaled: the loss is scaled up for fp16; a gradient too large for it is not used, and no error.
+            processes: that share an update.
+            mean: returns the mean of a tensor over all processes; None where there is one.
+        """
         self.seconds = 0.0
         self.waited = 0.0
+        self._explode, self._scaled = explode, scaled
+        self._processes, self._mean = processes, mean
+        self._first: float | None = None
+        self._grad_norm = 0.0
+        self._waited_before = 0.0
         self.last = Window(step=0, lr=0.0, loss=0.0, accuracy=0.0, samples_per_second=0.0)
         self._batch_size = batch_size
         self._opened_at = 0.0
-        self._losses: list[Tensor] = []
-        self._right: list[Tensor] = []
+        self._new: list[tuple[Tensor, Tensor]] = []
+        self._losses: list[float] = []
+        self._right: list[float] = []
         self._started = time.perf_counter()
 
     def timed(self, batches: Iterable[T], count: int) -> Iterator[T]:
@@ -58,24 +89,54 @@ class Meter:
 
     def add(self, loss: Tensor, right: Tensor) -> None:
         """Note one update: its loss and its number of right answers, left on the device."""
-        self._losses.append(loss)
-        self._right.append(right)
+        self._new.append((loss, right))
 
-    def pause(self, step: int, lr: float) -> None:
+    def pause(self, step: int, lr: float, grad_norm: Tensor | None = None) -> None:
         """Stop the clock and wait for the device.
 
+        Args:
+            step: updates done.
+            lr: learning rate of the last of them.
+            grad_norm: norm of its gradient, a scalar; None is not known.
+
         Raises:
-            FdslError: a loss since the last report is not a finite number; the message names its update.
+            FdslError: a loss since the last pause, or the gradient, is not a finite number, or a loss is too large; the
+                message names its update.
         """
-        losses = _together(self._losses).cpu() if self._losses else torch.zeros(0)
+        losses = self._gather()
+        if grad_norm is not None:
+            self._grad_norm = float(grad_norm)
         self.seconds += time.perf_counter() - self._started
-        bad = torch.nonzero(~torch.isfinite(losses))
-        if len(bad):
-            at = step - len(losses) + 1 + int(bad[0])
+        for at, loss in enumerate(losses, step - len(losses) + 1):
+            if self._first is None:
+                self._first = loss
+            where = f"at update {at} (learning rate {lr:.3g}): lower lr, or limit the gradient with clip_grad"
+            if not isfinite(loss):
+                raise FdslError(f"loss must stay a finite number, got {loss} {where}")
+            limit = self._explode * max(1.0, self._first)
+            if self._explode and loss > limit:
+                raise FdslError(
+                    f"loss must stay below {limit:.4g}, {self._explode:g} times what it was at first (explode), "
+                    f"got {loss:.4g} {where}"
+                )
+        if not self._scaled and not isfinite(self._grad_norm):
             raise FdslError(
-                f"loss must stay a finite number, got {float(losses[bad[0]])} at update {at} "
+                f"gradient must stay a finite number, got {self._grad_norm} at update {step} "
                 f"(learning rate {lr:.3g}): lower lr, or limit the gradient with clip_grad"
             )
+
+    def _gather(self) -> list[float]:
+        """Read the new losses and counts from the device, means over all processes, and return the losses."""
+        if not self._new:
+            return []
+        columns = torch.stack([torch.stack(pair).float() for pair in self._new])
+        if self._mean is not None:
+            columns = self._mean(columns)
+        losses, right = columns.cpu().T.tolist()
+        self._losses += losses
+        self._right += [share * self._processes for share in right]
+        self._new = []
+        return list(losses)
 
     def go(self) -> None:
         """Let the clock run again."""
@@ -83,15 +144,19 @@ class Meter:
 
     def report(self, step: int, lr: float) -> Window:
         """Close the window of updates since the last report, while paused, and return it."""
-        count = len(self._losses)
+        count, seconds = len(self._losses), self.seconds - self._opened_at
         self.last = Window(
             step=step,
             lr=lr,
-            loss=float(_together(self._losses).double().mean()),
-            accuracy=float(_together(self._right).sum()) / (count * self._batch_size),
-            samples_per_second=count * self._batch_size / (self.seconds - self._opened_at),
+            loss=sum(self._losses) / count,
+            accuracy=sum(self._right) / (count * self._batch_size),
+            samples_per_second=count * self._batch_size / seconds,
+            grad_norm=self._grad_norm,
+            data_stall=(self.waited - self._waited_before) / seconds,
+            memory_mb=peak_memory() / 2**20,
         )
-        self._losses, self._right, self._opened_at = [], [], self.seconds
+        self._losses, self._right = [], []
+        self._opened_at, self._waited_before = self.seconds, self.waited
         return self.last
 
     def state(self) -> dict[str, Any]:
@@ -100,19 +165,26 @@ class Meter:
             "seconds": self.seconds,
             "waited": self.waited,
             "opened_at": self._opened_at,
+            "waited_before": self._waited_before,
+            "first": self._first,
+            "grad_norm": self._grad_norm,
             "last": vars(self.last),
-            "losses": [float(loss) for loss in self._losses],
-            "right": [float(right) for right in self._right],
+            "losses": self._losses,
+            "right": self._right,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Take back what `state` returned."""
-        self.seconds, self.waited, self._opened_at = state["seconds"], state["waited"], state["opened_at"]
+        self.seconds, self.waited = state["seconds"], state["waited"]
+        self._opened_at, self._waited_before = state["opened_at"], state["waited_before"]
+        self._first, self._grad_norm = state["first"], state["grad_norm"]
         self.last = Window(**state["last"])
-        self._losses = [torch.tensor(loss) for loss in state["losses"]]
-        self._right = [torch.tensor(float(right)) for right in state["right"]]
+        self._losses, self._right = list(state["losses"]), list(state["right"])
 
 
-def _together(scalars: list[Tensor]) -> Tensor:
-    """Return scalars as one tensor where the last of them is: those of a checkpoint come back on the CPU."""
-    return torch.stack([scalar.to(scalars[-1].device) for scalar in scalars])
+def peak_memory() -> int:
+    """Return the most memory, in bytes, that this process has held: on its GPU if it computes there."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return torch.cuda.max_memory_allocated()
+    # Linux counts in KiB, macOS in bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

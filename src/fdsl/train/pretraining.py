@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -20,7 +20,7 @@ from fdsl.formulas import Family, altered_family, family
 from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.train.accuracy import BATCH, share_right
 from fdsl.train.config import PretrainConfig, family_fields, parse_options
-from fdsl.train.device import borrowed_state, describe, drawing_threads, make_fabric, reseed
+from fdsl.train.device import batch_of_one, borrowed_state, describe, drawing_threads, make_fabric, reseed
 from fdsl.train.learner import Learner
 from fdsl.train.loop import train
 from fdsl.train.meter import Meter, Window
@@ -73,7 +73,17 @@ class PretrainTask:
     """Feeds the loop with batches of `dataset`."""
 
     name = "pretrain"
-    columns: tuple[str, ...] = ("step", "samples", "lr", "loss", "accuracy", "samples_per_second")
+    columns: tuple[str, ...] = (
+        "step",
+        "samples",
+        "lr",
+        "loss",
+        "accuracy",
+        "grad_norm",
+        "samples_per_second",
+        "data_stall",
+        "memory_mb",
+    )
 
     def __init__(self, config: PretrainConfig, dataset: FormulaDataset, fabric: Fabric) -> None:
         """Set up the loader, and have it measure the mean and deviation of the images."""
@@ -81,7 +91,7 @@ class PretrainTask:
         self.steps = config.steps
         self._loader = Loader(
             dataset,
-            config.batch_size // fabric.world_size,
+            batch_of_one(config.batch_size, fabric, even=bool(config.mixup or config.cutmix)),
             seed=config.seed,
             augment=config.augmentation,
             repeats=config.aug_repeats,
@@ -104,7 +114,7 @@ class PretrainTask:
         """Report every `log_every` updates and after the last."""
         return step % self._config.log_every == 0 or step == self.steps
 
-    def row(self, window: Window, model: nn.Module) -> dict[str, Number]:
+    def row(self, window: Window, model: Callable[[], nn.Module]) -> dict[str, Number]:
         """Return the means of the window."""
         return {"samples": window.step * self._config.batch_size, **vars(window)}
 
@@ -119,7 +129,7 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     """
     drawn = _family(config)
     run = RunFolder(config, "pretrain", PretrainTask.columns, dataset=drawn.digest(config.seed))
-    fabric = make_fabric(config.precision)
+    fabric = make_fabric(config.precision, config.strategy)
     threads = drawing_threads(fabric.device, config.threads)
     objective = OBJECTIVES[drawn.target if config.target == "auto" else config.target]
     dataset = FormulaDataset(
@@ -135,8 +145,9 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
         learner = _learner(config, drawn.classes, fabric, objective)
         task = PretrainTask(config, dataset, fabric)
         meter = train(task, learner, config, run, describe(fabric))
-        model = learner.best_model
-        _save(model, config, task, dataset.classes)
+        model = learner.best_model()
+        if fabric.is_global_zero:
+            _save(model, config, task, dataset.classes)
         overlap = Overlap(1 + drawn.classes) if objective is SEGMENT else None
         held_out = _held_out(dataset, config, fabric)
         accuracy = share_right(fabric, model, held_out, task.standardize, objective, overlap)

@@ -76,7 +76,7 @@ class TrainConfig:
     clip_grad: float = 0.0
     """Largest norm of the gradient; 0 is no limit."""
     explode: float = 10.0
-    """Times the loss of the first update at which a loss counts as exploding and stops the run; 0 never stops."""
+    """Times the loss of the first update, or 1 if that is more, at which a loss stops the run; 0 never does."""
     ema_decay: float = 0.0
     """Decay of a moving average of the weights, for example 0.9998, which is then what is saved; 0 is off."""
 
