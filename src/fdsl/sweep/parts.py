@@ -15,7 +15,8 @@ from fdsl.files import write_json
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
 from fdsl.train.checkpoint import list_checkpoints
-from fdsl.train.run import BOARD, METRICS_FILE, RESULT_FILE, RUN_FILE
+from fdsl.train.run import METRICS_FILE, RESULT_FILE, RUN_FILE
+from fdsl.train.trackers import BOARD
 from fdsl.train.weights import CONFIG_FILE, WEIGHTS_FILE
 
 FREE = frozenset({"out", "resume", "threads", "checkpoint_every", "log_every", "eval_every", "weights"})

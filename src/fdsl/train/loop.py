@@ -14,7 +14,7 @@ from fdsl.train.config import TrainConfig
 from fdsl.train.device import mean_over, reseed
 from fdsl.train.learner import Learner
 from fdsl.train.meter import Meter, Window
-from fdsl.train.progress import Ticker
+from fdsl.train.progress import Ticker, note
 from fdsl.train.run import Number, RunFolder
 
 
@@ -140,9 +140,5 @@ def _report(task: Task, learner: Learner, meter: Meter, run: RunFolder, ticker: 
     row = task.row(window, learner.best_model)
     learner.train_mode()
     run.log(row)
-    note = f"loss {window.loss:.3f}  accuracy {window.accuracy:.1%}"
-    if "test_accuracy" in row:
-        note += f"  test {row['test_accuracy']:.1%}"
-    note += f"  {window.samples_per_second:,.0f} images/s"
     seconds_left = meter.seconds / step * (task.steps - step)
-    ticker.report(step, note, seconds_left)
+    ticker.report(step, note(row), seconds_left)

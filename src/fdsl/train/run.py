@@ -1,8 +1,8 @@
-"""The folder of one run: who may write there, run.json, metrics.csv, TensorBoard, result.json.
+"""The folder of one run: who may write there, run.json, metrics.csv, result.json.
 
 run.json          kind, config, dataset's digest, versions; of each session device, processes, command, times
 metrics.csv       a row a report
-tensorboard/      the same numbers
+tensorboard/      the same numbers; see trackers
 checkpoints/      step-00001000.pt and its checksum ...
 .lock             held by the process that writes here
 model.safetensors, config.json     the weights, for timm
@@ -16,7 +16,6 @@ import csv
 import io
 import json
 import platform
-import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,7 +24,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from fdsl import __version__
 from fdsl.errors import DataError, InputError
@@ -44,11 +42,11 @@ from fdsl.train.checkpoint import (
 from fdsl.train.config import TrainConfig
 from fdsl.train.progress import say
 from fdsl.train.stopping import Stopping
+from fdsl.train.trackers import Tracker, check_trackers, open_trackers, remove_traces
 
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.csv"
 RESULT_FILE = "result.json"
-BOARD = "tensorboard"
 
 SESSION = ("first_step", "started", "finished", "command", "device")
 LOCK_FILE = ".lock"
@@ -75,7 +73,8 @@ class RunFolder:
             dataset: digest of the images, where they come from formulas.
 
         Raises:
-            InputError: the folder holds something else, or a run of another config or dataset.
+            InputError: the folder holds something else, or a run of another config or dataset, or what the config
+                logs to is not at hand.
             DataError: the run.json there cannot be read.
         """
         self.path = config.out
@@ -85,9 +84,11 @@ class RunFolder:
         self._earlier: list[dict[str, Any]] = _check_folder(config, kind, dataset)
         self._processes = processes()
         self._writes = self._processes.rank == 0
+        if self._writes:
+            check_trackers(config)
         self._made_folder = False
         self._session: dict[str, Any] = {}
-        self._board: SummaryWriter | None = None
+        self._trackers: list[Tracker] = []
         self._open = contextlib.ExitStack()
 
     def begin(self, step: int, device: str) -> None:
@@ -105,18 +106,16 @@ class RunFolder:
         sweep_leftovers(self.path)
         self._write_run()
         write_text(self.path / METRICS_FILE, _rows_until(self.path / METRICS_FILE, self.columns, step))
-        self._board = SummaryWriter(str(self.path / BOARD), purge_step=step + 1)
+        self._trackers = open_trackers(self._config, self.path, self._kind, self._record(), step)
 
     def log(self, row: dict[str, Number]) -> None:
-        """Append one row to metrics.csv and TensorBoard; columns it lacks stay empty."""
+        """Append one row to metrics.csv and hand it to the trackers; columns it lacks stay empty."""
         if not self._writes:
             return
         with (self.path / METRICS_FILE).open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns, restval="").writerow(row)
-        if self._board is not None:
-            for name, value in row.items():
-                if name != "step":
-                    self._board.add_scalar(name, value, int(row["step"]))
+        for tracker in self._trackers:
+            tracker.log(row)
 
     def checkpoints(self) -> list[Path]:
         """Return the checkpoints there are, oldest first."""
@@ -193,8 +192,8 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._board is not None:
-            self._board.close()
+        for tracker in self._trackers:
+            tracker.close(finished=kind is None)
         if kind is not None and self._writes and not self._config.resume and not self.checkpoints():
             self._remove()
         self._open.close()
@@ -232,14 +231,17 @@ class RunFolder:
         (self.path / LOCK_FILE).unlink(missing_ok=True)
         (self.path / RUN_FILE).unlink(missing_ok=True)
         (self.path / METRICS_FILE).unlink(missing_ok=True)
-        shutil.rmtree(self.path / BOARD, ignore_errors=True)
+        remove_traces(self.path)
         for folder in (self.path / CHECKPOINTS, self.path):
             if folder != self.path or self._made_folder:
                 with contextlib.suppress(OSError):  # not there, or not empty
                     folder.rmdir()
 
     def _write_run(self) -> None:
-        content = {
+        write_json(self.path / RUN_FILE, self._record())
+
+    def _record(self) -> dict[str, Any]:
+        return {
             "kind": self._kind,
             "config": self._config.to_json(),
             "dataset": self._dataset,
@@ -247,7 +249,6 @@ class RunFolder:
             **self._session,
             "earlier": self._earlier,
         }
-        write_json(self.path / RUN_FILE, content)
 
 
 def _check_folder(config: TrainConfig, kind: str, dataset: str | None) -> list[dict[str, Any]]:
