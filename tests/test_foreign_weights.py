@@ -1,0 +1,530 @@
+"""Weights of others: what authors release is read, what would run code is refused, and a marker file would tell."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import re
+import sys
+import tarfile
+import zipfile
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+timm = pytest.importorskip("timm")
+
+from torch import Tensor, nn  # noqa: E402
+
+from fdsl.cli import main  # noqa: E402
+from fdsl.errors import DataError, InputError  # noqa: E402
+from fdsl.train.model import build_model  # noqa: E402
+from fdsl.train.weights import describe_weights, load_weights, pickles  # noqa: E402
+from fdsl.train.weights.pickles import read_pickle  # noqa: E402
+
+Tensors = dict[str, Tensor]
+SMALL = {"embed_dim": 16, "depth": 1, "num_heads": 2}
+
+
+def _vit(name: str = "deit_tiny_patch16_224", size: int = 32, classes: int = 5, **changed: Any) -> nn.Module:
+    return build_model(name, {**SMALL, "patch_size": 8, **changed}, size=size, classes=classes).eval()
+
+
+def _body(model: nn.Module) -> Tensors:
+    return {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("head")}
+
+
+def _same(model: nn.Module, source: nn.Module) -> bool:
+    return all(torch.equal(tensor, _body(model)[name]) for name, tensor in _body(source).items())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "model_best.pth.tar"
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("suffix", [".pth.tar", ".pth", ".pt", ".bin"])
+def test_files_of_torch_save_are_read_in_both_formats(tmp_path: Path, suffix: str, archive: bool) -> None:
+    source, target = _vit(), _vit()
+    path = tmp_path / f"weights{suffix}"
+    torch.save(source.state_dict(), path, _use_new_zipfile_serialization=archive)
+    report = load_weights(target, path)
+    assert report.complete
+    assert report.part == ""
+    assert _same(target, source)
+    assert describe_weights(path) is None
+
+
+def test_checkpoint_of_timms_training_script(file: Path) -> None:
+    """As its CheckpointSaver writes it: arguments in a Namespace, the optimiser, and a moving average, which is taken."""
+    plain, average, target = _vit(), _vit(), _vit()
+    optimizer = torch.optim.AdamW(plain.parameters())
+    sum(parameter.sum() for parameter in plain.parameters()).backward()
+    optimizer.step()
+    arguments = Namespace(
+        model="deit_tiny_patch16_224",
+        model_kwargs={**SMALL, "patch_size": 8, "num_classes": 9},
+        img_size=32,
+        input_size=None,
+        mean=[0.1, 0.2, 0.3],
+        std=None,
+        gp=None,
+        betas=(0.9, 0.999),
+    )
+    content = {
+        "epoch": 89,
+        "arch": "deit_tiny_patch16_224",
+        "state_dict": {f"module.{name}": tensor for name, tensor in plain.state_dict().items()},
+        "state_dict_ema": {f"module.{name}": tensor for name, tensor in average.state_dict().items()},
+        "optimizer": optimizer.state_dict(),
+        "version": 2,
+        "args": arguments,
+        "amp_scaler": {"scale": 65536.0},
+        "metric": 71.5,
+    }
+    torch.save(content, file)
+    report = load_weights(target, file)
+    assert report.complete
+    assert report.part == "state_dict_ema"
+    assert "tensors loaded from state_dict_ema" in report.lines()[0]
+    assert _same(target, average)
+    described = describe_weights(file)
+    assert described is not None
+    assert (described.model, described.size) == ("deit_tiny_patch16_224", 32)
+    assert described.model_args == {**SMALL, "patch_size": 8}
+    assert (described.mean, described.std) == ((0.1, 0.2, 0.3), None)
+
+    content["state_dict_ema"] = None
+    torch.save(content, file)
+    assert load_weights(target, file).part == "state_dict"
+    assert _same(target, plain)
+
+
+def test_args_do_not_outlast_the_reading(file: Path) -> None:
+    torch.save({"state_dict": _vit().state_dict(), "args": Namespace(lr=1.0)}, file)
+    read_pickle(file)
+    assert Namespace not in torch.serialization.get_safe_globals()
+
+
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [
+        (("model",), "model"),
+        (("net",), "net"),
+        (("model_state_dict",), "model_state_dict"),
+        (("model_ema",), "model_ema"),
+        (("model", "state_dict"), "model.state_dict"),
+    ],
+)
+def test_state_dicts_are_found_under_usual_keys(file: Path, keys: tuple[str, ...], part: str) -> None:
+    source, target = _vit(), _vit()
+    content: Any = source.state_dict()
+    for key in reversed(keys):
+        content = {key: content, "epoch": 3, "best_acc1": torch.tensor(0.5)}
+    torch.save(content, file)
+    report = load_weights(target, file)
+    assert (report.complete, report.part) == (True, part)
+    assert _same(target, source)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."])
+def test_prefixes_of_wrappers_are_left_out(file: Path, prefix: str) -> None:
+    source, target = _vit(), _vit()
+    torch.save({prefix + name: tensor for name, tensor in source.state_dict().items()}, file)
+    assert load_weights(target, file).complete
+    assert _same(target, source)
+
+
+def test_name_with_and_without_prefix_is_refused(file: Path) -> None:
+    tensors = _vit().state_dict()
+    torch.save({**tensors, "module.cls_token": tensors["cls_token"]}, file)
+    with pytest.raises(DataError, match="once"):
+        load_weights(_vit(), file)
+
+
+def test_distilled_deit_keeps_its_second_token_or_loses_its_position(file: Path) -> None:
+    source = _vit("deit_tiny_distilled_patch16_224")
+    torch.save({"model": source.state_dict()}, file)
+    same = _vit("deit_tiny_distilled_patch16_224", classes=3)
+    report = load_weights(same, file)
+    assert report.complete
+    assert report.replaced == ("head.weight", "head.bias", "head_dist.weight", "head_dist.bias")
+    assert _same(same, source)
+    plain = _vit()
+    report = load_weights(plain, file)
+    assert report.unexpected == ("dist_token", "head_dist.weight", "head_dist.bias")
+    assert report.resized == ("pos_embed",)
+    assert not report.missing
+    assert torch.equal(plain.pos_embed, source.pos_embed[:, [0, *range(2, 18)]])
+    larger = _vit("deit_tiny_distilled_patch16_224", size=64)
+    assert load_weights(larger, file).resized == ("pos_embed",)
+    assert torch.equal(larger.pos_embed[:, :2], source.pos_embed[:, :2])
+
+
+def test_names_of_old_versions_are_brought_up_to_date(file: Path) -> None:
+    def old_vit(tensors: Tensors) -> Tensors:
+        return {
+            **tensors,
+            "patch_embed.proj.weight": tensors["patch_embed.proj.weight"].flatten(1),
+            "pre_logits.fc.weight": torch.zeros(16, 16),
+        }
+
+    def old_swin(tensors: Tensors) -> Tensors:
+        older = {
+            re.sub(r"layers\.(\d)\.down", lambda found: f"layers.{int(found[1]) - 1}.down", name): tensor
+            for name, tensor in tensors.items()
+        }
+        return {**older, "layers.0.blocks.0.attn.relative_position_index": torch.zeros(1, dtype=torch.int64)}
+
+    def first_convnext(tensors: Tensors) -> Tensors:
+        pairs = (
+            (r"stages\.(\d)\.blocks\.", r"stages.\1."),
+            (r"stages\.(\d)\.downsample\.", r"downsample_layers.\1."),
+            (r"^stem\.", "downsample_layers.0."),
+            (r"^head\.norm\.", "norm."),
+            (r"^head\.fc\.", "head."),
+            ("conv_dw", "dwconv"),
+            (r"mlp\.fc", "pwconv"),
+        )
+        renamed = {}
+        for new, tensor in tensors.items():
+            name = new
+            for pattern, by in pairs:
+                name = re.sub(pattern, by, name)
+            renamed[name] = tensor
+        return renamed
+
+    swin = {"depths": [1, 1], "embed_dim": 8, "num_heads": [1, 2], "window_size": 4, "patch_size": 2}
+    convnext = {"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16], "conv_mlp": False}
+    for name, args, older, converted in (
+        ("deit_tiny_patch16_224", {**SMALL, "patch_size": 8}, old_vit, "pre_logits.fc.weight"),
+        ("swin_tiny_patch4_window7_224", swin, old_swin, "layers.0.blocks.0.attn.relative_position_index"),
+        ("convnext_atto", convnext, first_convnext, "downsample_layers.0.0.weight"),
+    ):
+        source, target = (build_model(name, args, size=32, classes=3).eval() for _ in range(2))
+        torch.save({"model": older(source.state_dict())}, file)
+        report = load_weights(target, file)
+        assert report.complete, (name, report)
+        assert converted in report.converted, name
+        assert _same(target, source), name
+
+
+def test_torchvisions_resnet_goes_into_timms(file: Path) -> None:
+    """FractalDB's first release, by the names torchvision gives."""
+    torchvision = pytest.importorskip("torchvision")
+    torch.save(torchvision.models.resnet18(num_classes=7).state_dict(), file)
+    assert load_weights(build_model("resnet18", {}, size=64, classes=3), file).complete
+
+
+def test_weights_of_integers_are_no_weights(file: Path) -> None:
+    tensors = _vit().state_dict()
+    tensors["cls_token"] = torch.zeros(1, 1, 16, dtype=torch.int8)
+    tensors["blocks.0.mlp.fc1.bias"] = torch.zeros(64, dtype=torch.complex64)
+    torch.save(tensors, file)
+    assert load_weights(_vit(), file).mismatched == (
+        "cls_token: file int8 [1, 1, 16], model float32 [1, 1, 16]",
+        "blocks.0.mlp.fc1.bias: file complex64 [64], model float32 [64]",
+    )
+
+
+def test_half_precision_is_widened(file: Path) -> None:
+    source, target = _vit(), _vit()
+    torch.save({name: tensor.bfloat16() for name, tensor in source.state_dict().items()}, file)
+    assert load_weights(target, file).complete
+    assert target.cls_token.dtype == torch.float32
+    assert torch.equal(target.cls_token, source.cls_token.bfloat16().float())
+
+
+# Code ----------------------------------------------------------------------------------------------------------------
+
+
+class _Calls:
+    """An object whose pickle calls a function when it is read."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call
+
+
+class _Loud(Namespace):
+    """A Namespace by inheritance, which would do something on being read."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Path(state["marker"]).touch()
+
+
+def _attacks(marker: Path) -> dict[str, Any]:
+    loud = _Loud(marker=str(marker))
+    hidden = Namespace(lr=1.0, model=_Calls(os.system, f"touch {marker}"))
+    return {
+        "system": _Calls(os.system, f"touch {marker}"),
+        "eval": _Calls(eval, f"__import__('pathlib').Path({str(marker)!r}).touch()"),
+        "exec": _Calls(exec, f"__import__('pathlib').Path({str(marker)!r}).touch()"),
+        "mkdir": _Calls(os.mkdir, str(marker)),
+        "import": _Calls(__import__, "os"),
+        "loads": _Calls(pickle.loads, pickle.dumps(_Calls(os.system, f"touch {marker}"))),
+        "load": _Calls(torch.load, str(marker)),
+        "namespace": hidden,
+        "subclass": loud,
+    }
+
+
+ATTACKS = sorted(_attacks(Path()))
+
+
+@pytest.mark.parametrize("attack", sorted({*ATTACKS} - {"import", "load"}))  # these would leave no marker
+def test_attacks_would_work_on_an_unguarded_reader(tmp_path: Path, attack: str) -> None:
+    """Without this the tests below could pass because the marker never comes."""
+    marker = tmp_path / "marker"
+    held = pickle.dumps(_attacks(marker)[attack])
+    pickle.loads(held)
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("place", ["alone", "tensor", "optimizer", "deep", "key"])
+def test_code_in_a_file_is_refused_and_never_run(tmp_path: Path, attack: str, place: str) -> None:
+    marker = tmp_path / "marker"
+    bad, tensors = _attacks(marker)[attack], _vit().state_dict()
+    contents: dict[str, Any] = {
+        "alone": bad,
+        "tensor": {"state_dict": {**tensors, "cls_token": bad}},
+        "optimizer": {"state_dict": tensors, "optimizer": {"state": {0: {"step": bad}}}},
+        "deep": {"state_dict": tensors, "args": Namespace(a=[{"b": (1, bad)}])},
+        "key": {"state_dict": tensors, "more": [(bad, 1)]},
+    }
+    for number, archive in enumerate((True, False)):
+        path = tmp_path / f"{number}.pth.tar"
+        torch.save(contents[place], path, _use_new_zipfile_serialization=archive)
+        for read in (lambda path=path: load_weights(_vit(), path), lambda path=path: describe_weights(path)):
+            with pytest.raises(DataError) as refused:
+                read()
+            assert "\n" not in str(refused.value)
+            assert "never run" in str(refused.value) or "damaged" in str(refused.value)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("name", ["bare.pth", "bare.pt", "bare.bin", "bare.pth.tar", "bare.safetensors"])
+def test_bare_pickle_under_any_name_is_refused(tmp_path: Path, name: str, protocol: int) -> None:
+    marker = tmp_path / "marker"
+    (tmp_path / name).write_bytes(pickle.dumps(_Calls(os.system, f"touch {marker}"), protocol))
+    with pytest.raises(DataError):
+        load_weights(_vit(), tmp_path / name)
+    assert not marker.exists()
+
+
+def test_tar_archive_is_refused(tmp_path: Path, file: Path) -> None:
+    """The format of torch before 0.2, whose reader some versions let run code whatever they were told."""
+    marker = tmp_path / "marker"
+    held = pickle.dumps(_Calls(os.system, f"touch {marker}"), 2)
+    for mode in ("w", "w:gz"):
+        with tarfile.open(file, mode) as archive:
+            for name in ("storages", "tensors", "pickle"):
+                member = tarfile.TarInfo(name)
+                member.size = len(held)
+                archive.addfile(member, io.BytesIO(held))
+        with pytest.raises(DataError, match="tar archive"):
+            load_weights(_vit(), file)
+    assert not marker.exists()
+
+
+def test_whole_module_is_refused(file: Path) -> None:
+    torch.save(nn.Linear(2, 2), file)
+    with pytest.raises(
+        DataError, match=r"got torch\.nn\.modules\.linear\.Linear: code in a file is never run"
+    ):
+        load_weights(_vit(), file)
+
+
+def test_numpy_scalars_are_refused(file: Path) -> None:
+    torch.save({"state_dict": _vit().state_dict(), "metric": np.float64(0.5)}, file)
+    with pytest.raises(DataError, match=r"numpy\S+scalar: code in a file is never run; where you trust"):
+        load_weights(_vit(), file)
+
+
+def test_torch_with_known_holes_reads_no_pickle(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(_vit().state_dict(), file)
+    monkeypatch.setattr(pickles, "SOUND", (99, 0))
+    with pytest.raises(InputError, match=r"must be a \.safetensors file with torch .* takes torch 99\.0"):
+        load_weights(_vit(), file)
+
+
+# Damage and other files ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["zip", "legacy"])
+def test_file_cut_short_anywhere_is_refused(file: Path, archive: bool) -> None:
+    torch.save({"state_dict": _vit().state_dict()}, file, _use_new_zipfile_serialization=archive)
+    whole, model = file.read_bytes(), _vit()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for length in [*range(64), *np.linspace(64, len(whole) - 1, 100).astype(int).tolist()]:
+        file.write_bytes(whole[:length])
+        with pytest.raises(DataError, match="whole file|state dict"):
+            load_weights(model, file)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_changed_byte_of_a_tensor_is_found(file: Path) -> None:
+    source = _vit()
+    torch.save(source.state_dict(), file)
+    whole, values = file.read_bytes(), source.blocks[0].mlp.fc1.weight.detach().numpy().tobytes()
+    place = whole.index(values) + len(values) // 2
+    file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(DataError, match="checksum of .*/data/"):
+        load_weights(_vit(), file)
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["zip", "legacy"])
+def test_damaged_bytes_are_refused_or_harmless(file: Path, archive: bool) -> None:
+    torch.save({"state_dict": _vit().state_dict()}, file, _use_new_zipfile_serialization=archive)
+    whole, draw = bytearray(file.read_bytes()), np.random.default_rng(5)
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for place in draw.integers(0, len(whole) if archive else 3000, 3):
+            damaged[place] = draw.integers(256)
+        file.write_bytes(damaged)
+        try:
+            load_weights(_vit(), file)
+        except DataError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "it holds nothing"),
+        ([], "it holds list"),
+        (None, "it holds NoneType"),
+        (torch.zeros(3), "it holds Tensor"),
+        ({"epoch": 3, "optimizer": {}}, "it holds epoch, optimizer"),
+        ({"state_dict": {}}, "it holds nothing"),
+        ({"state_dict": {"a": 1}}, "it holds a"),
+        ({"a": torch.zeros(1), "b": 3}, "got int under 'b'"),
+        ({"a": torch.zeros(1), 7: torch.zeros(1)}, "got Tensor under 7"),
+        ({"a": torch.zeros(2, 2).to_sparse()}, "plain tensors, got another kind under 'a'"),
+        ({"a": torch.zeros(2, device="meta")}, "plain tensors, got another kind under 'a'"),
+        ({"blocks.0": torch.zeros(2)}, "none of its 1 tensors"),
+        ({"pos_embed": torch.zeros(0)}, "must fit the model VisionTransformer"),
+        ({"pos_embed": torch.zeros(())}, "must fit the model VisionTransformer"),
+        ({"dist_token": torch.zeros(1), "pos_embed": torch.zeros(1)}, "must fit the model VisionTransformer"),
+        ({"mask_token": torch.zeros(1)}, "must fit the model VisionTransformer"),
+        ({"model": torch.zeros(1)}, "must fit the model VisionTransformer"),
+        ({"visual.class_embedding": torch.zeros(1)}, "must fit the model VisionTransformer"),
+    ],
+)
+def test_files_without_a_fitting_state_dict_are_refused(file: Path, content: Any, message: str) -> None:
+    torch.save(content, file)
+    with pytest.raises(DataError, match=re.escape(message)) as refused:
+        load_weights(_vit(), file)
+    assert "\n" not in str(refused.value)
+
+
+def test_dict_within_itself_ends(file: Path) -> None:
+    endless: dict[str, Any] = {}
+    endless["model"] = endless
+    torch.save(endless, file)
+    with pytest.raises(DataError, match="state dict"):
+        load_weights(_vit(), file)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
+def test_torchscript_archive_is_refused(file: Path) -> None:
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), str(file))
+    with pytest.raises(DataError, match="TorchScript"):
+        load_weights(_vit(), file)
+
+
+def test_packed_archive_is_refused(file: Path) -> None:
+    """A megabyte of nothing packs into a kilobyte: such a file could fill any memory."""
+    torch.save(_vit().state_dict(), file)
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, held in parts.items():
+            archive.writestr(name, held)
+    with pytest.raises(DataError, match="packed"):
+        load_weights(_vit(), file)
+
+
+def test_unreadable_file_keeps_its_own_error(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(_vit().state_dict(), file)
+
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(torch, "load", denied)
+    with pytest.raises(PermissionError):
+        load_weights(_vit(), file)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"arch": "visiontransformer"},
+        {"arch": 3},
+        {"arch": ["resnet18"]},
+        {},
+        [],
+    ],
+)
+def test_unknown_arch_describes_nothing(file: Path, content: Any) -> None:
+    torch.save(content, file)
+    assert describe_weights(file) is None
+
+
+@pytest.mark.parametrize(
+    "args",
+    [None, 3, {}, Namespace(), Namespace(img_size="x", mean="abc", std=[1, 2, "3"], gp=7, model_kwargs=[1])],
+)
+def test_odd_args_leave_the_models_own_size(file: Path, args: Any) -> None:
+    torch.save({"arch": "deit_base_patch16_224", "args": args}, file)
+    described = describe_weights(file)
+    assert described is not None
+    assert (described.size, described.model_args, described.mean, described.std) == (224, {}, None, None)
+
+
+def test_sizes_of_args(file: Path) -> None:
+    torch.save({"arch": "deit_base_patch16_224", "args": {"input_size": [3, 160, 160], "gp": "avg"}}, file)
+    described = describe_weights(file)
+    assert described is not None
+    assert (described.size, described.model_args) == (160, {"global_pool": "avg"})
+
+
+def test_config_beside_a_file_goes_before_its_arch(file: Path) -> None:
+    torch.save({"arch": "deit_base_patch16_224", "state_dict": {}}, file)
+    config = {"architecture": "resnet18", "pretrained_cfg": {"input_size": [3, 64, 64]}}
+    (file.parent / "config.json").write_text(json.dumps(config))
+    described = describe_weights(file)
+    assert described is not None
+    assert (described.model, described.size) == ("resnet18", 64)
+
+
+# The command line ----------------------------------------------------------------------------------------------------
+
+
+def test_command_refuses_code_in_one_line(
+    tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marker = tmp_path / "marker"
+    torch.save({"state_dict": _vit().state_dict(), "extra": _Calls(os.system, f"touch {marker}")}, file)
+    command = ["finetune", "--out", "run", "--data", "digits", "--weights", str(file), "--model", "resnet18"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith(
+        f"error: {file} must hold tensors and plain values alone, got {os.system.__module__}.system"
+    )
+    assert not marker.exists()
+    assert not Path("run").exists()
+    assert "argparse" in sys.modules  # allowed by its own name, in no other way
