@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -25,9 +26,11 @@ from torch import Tensor, nn  # noqa: E402
 
 from fdsl.cli import main  # noqa: E402
 from fdsl.errors import DataError, InputError  # noqa: E402
+from fdsl.train import pretrain  # noqa: E402
 from fdsl.train.model import build_model  # noqa: E402
 from fdsl.train.weights import describe_weights, load_weights, pickles  # noqa: E402
 from fdsl.train.weights.pickles import read_pickle  # noqa: E402
+from tiny_runs import pretrain_config  # noqa: E402
 
 Tensors = dict[str, Tensor]
 SMALL = {"embed_dim": 16, "depth": 1, "num_heads": 2}
@@ -64,7 +67,7 @@ def test_files_of_torch_save_are_read_in_both_formats(tmp_path: Path, suffix: st
 
 
 def test_checkpoint_of_timms_training_script(file: Path) -> None:
-    """As its CheckpointSaver writes it: arguments in a Namespace, the optimiser, and a moving average, which is taken."""
+    """As its CheckpointSaver writes it: arguments in a Namespace, the optimiser, a moving average, which is taken."""
     plain, average, target = _vit(), _vit(), _vit()
     optimizer = torch.optim.AdamW(plain.parameters())
     sum(parameter.sum() for parameter in plain.parameters()).backward()
@@ -370,7 +373,7 @@ def test_file_cut_short_anywhere_is_refused(file: Path, archive: bool) -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for length in [*range(64), *np.linspace(64, len(whole) - 1, 100).astype(int).tolist()]:
         file.write_bytes(whole[:length])
-        with pytest.raises(DataError, match="whole file|state dict"):
+        with pytest.raises(DataError, match=r"whole file|state dict"):
             load_weights(model, file)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
@@ -381,7 +384,7 @@ def test_changed_byte_of_a_tensor_is_found(file: Path) -> None:
     whole, values = file.read_bytes(), source.blocks[0].mlp.fc1.weight.detach().numpy().tobytes()
     place = whole.index(values) + len(values) // 2
     file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-    with pytest.raises(DataError, match="checksum of .*/data/"):
+    with pytest.raises(DataError, match=r"checksum of .*/data/"):
         load_weights(_vit(), file)
 
 
@@ -394,10 +397,8 @@ def test_damaged_bytes_are_refused_or_harmless(file: Path, archive: bool) -> Non
         for place in draw.integers(0, len(whole) if archive else 3000, 3):
             damaged[place] = draw.integers(256)
         file.write_bytes(damaged)
-        try:
+        with contextlib.suppress(DataError):  # anything else is a defect
             load_weights(_vit(), file)
-        except DataError as error:
-            assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -508,6 +509,45 @@ def test_config_beside_a_file_goes_before_its_arch(file: Path) -> None:
     described = describe_weights(file)
     assert described is not None
     assert (described.model, described.size) == ("resnet18", 64)
+
+
+# Checkpoints of fdsl -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ema", "part"), [(0.9, "ema"), (0.0, "model")])
+def test_checkpoint_of_a_run_knows_its_model(tmp_path: Path, ema: float, part: str) -> None:
+    out = tmp_path / "run"
+    pretrain(pretrain_config(out, ema_decay=ema))
+    newest = sorted((out / "checkpoints").glob("step-*.pt"))[-1]
+    described = describe_weights(out)
+    assert described is not None
+    assert described == describe_weights(newest)
+    target = build_model(described.model, described.model_args, size=32, classes=3)
+    report = load_weights(target, newest)
+    assert (report.complete, report.part) == (True, part)
+    saved = build_model(described.model, described.model_args, size=32, classes=3)
+    load_weights(saved, out)
+    assert _same(target, saved), "the last checkpoint holds the weights that are saved"
+
+    (out / "config.json").unlink()  # as in a run that has not finished
+    unfinished = describe_weights(newest)
+    assert unfinished is not None
+    assert (unfinished.model, unfinished.size) == (described.model, 32)
+    assert (unfinished.mean, unfinished.std) == (None, None)
+    assert unfinished.model_args == described.model_args
+    (out / "run.json").write_text("{}")
+    with pytest.raises(DataError, match=r"run\.json must describe a run"):
+        describe_weights(newest)
+
+
+def test_checkpoint_of_a_segmentation_gives_its_backbone(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    pretrain(pretrain_config(out, family="SegRCDB", samples=12))
+    newest = sorted((out / "checkpoints").glob("step-*.pt"))[-1]
+    described = describe_weights(newest)
+    assert described is not None
+    target = build_model(described.model, described.model_args, size=32, classes=3)
+    assert load_weights(target, newest).complete
 
 
 # The command line ----------------------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ def _measured(run: FinishedRun) -> str:
 
 def _limits(run: FinishedRun) -> str:
     if run.kind == "finetune":
-        told = f"It knows the {run.classes:,} classes of {run.config['data']} and no others. The accuracy is of one run."
+        told = f"It knows the {run.classes:,} classes of {run.config['data']}, no others; the accuracy is of one run."
         if run.config.get("weights") is None:
             return f"{told} It was not pre-trained."
         if run.origin is None:

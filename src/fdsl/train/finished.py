@@ -66,7 +66,9 @@ def read_finished(path: Path) -> FinishedRun:
         DataError: a file of it cannot be read.
     """
     if not (path / RUN_FILE).is_file():
-        raise InputError(f"run must be the folder of a run, got {path}: it holds no {RUN_FILE}")
+        inside = ", ".join(sorted(found.parent.name for found in path.glob(f"*/{RUN_FILE}"))[:5])
+        hint = f", but folders that do: {inside}" if inside else ""
+        raise InputError(f"run must be the folder of a run, got {path}: it holds no {RUN_FILE}{hint}")
     run = _read(path / RUN_FILE)
     absent = [name for name in (RESULT_FILE, WEIGHTS_FILE, CONFIG_FILE) if not (path / name).is_file()]
     if absent or not run.get("finished"):
