@@ -168,6 +168,16 @@ def test_defaults_of_another_version_are_not_claimed(runs: Path, tmp_path: Path)
     assert "- family: RCDB\n" in text
 
 
+def test_run_of_an_older_version_lacks_newer_fields(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "drawn", tmp_path / "run")
+    run = _read(tmp_path / "run" / "run.json")
+    for name in ("alter", "accumulate"):
+        del run["config"][name]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(run))
+    config = read_finished(tmp_path / "run").config
+    assert (config["alter"], config["accumulate"]) == ([], 1)
+
+
 def test_card_of_masks_and_of_several_classes(runs: Path, tmp_path: Path) -> None:
     text = (export_hf(runs / "masks", tmp_path / "masks") / "README.md").read_text()
     result = _read(runs / "masks" / "result.json")
@@ -189,7 +199,7 @@ def test_card_of_a_finetuning_knows_where_its_weights_come_from(runs: Path, tmp_
     assert front["model-index"][0]["results"][0]["dataset"] == {"name": "digits", "type": "digits"}
     for fact in (
         f"| accuracy on 20 test images | {result['accuracy']:.1%} |",
-        "- weights at the start: those of drawn",
+        f"- weights at the start: those of drawn ({result['match']['matched']} tensors), with a new head",
         "### Weights it started from",
         "- family: RCDB (",
         "had seen drawings of formulas alone",

@@ -161,8 +161,7 @@ def _data(run: FinishedRun) -> Iterator[str]:
     config, result = run.config, run.result
     if run.kind == "finetune":
         yield f"- images: {config['data']}, {result['labels']:,} labelled for training, {run.classes:,} classes"
-        start = "random" if config.get("weights") is None else f"those of {config['weights']}"
-        yield f"- weights at the start: {start}"
+        yield f"- weights at the start: {_start(run)}"
     else:
         fields = ", ".join(f"{name} = {value}" for name, value in _family_fields(run).items())
         yield f"- family: {_family(run)}" + (f" ({fields})" if fields else "")
@@ -178,6 +177,17 @@ def _data(run: FinishedRun) -> Iterator[str]:
         yield f"- images seen: {result['samples']:,}, in {result['steps']:,} updates"
     if "epochs" in result:
         yield f"- passes: {result['epochs']:,}, in {result['steps']:,} updates"
+
+
+def _start(run: FinishedRun) -> str:
+    """Return what a fine-tuning started from, and how much of it fitted."""
+    match = run.result.get("match")
+    if run.config.get("weights") is None or match is None:
+        return "random"
+    part = f", from {match['part']}" if match.get("part") else ""
+    left = len(match["missing"]) + len(match["mismatched"])
+    random = f", {left} more left random" if left else ""
+    return f"those of {run.config['weights']} ({match['matched']} tensors{part}{random}), with a new head"
 
 
 def _family_fields(run: FinishedRun) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import timm
 from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, but loaded lazily
 from torch import nn
 
 from fdsl.errors import DataError, InputError
@@ -63,9 +63,14 @@ def export_hf(run: str | Path, out: str | Path, *, name: str | None = None, term
             size=described.size,
             head=HEAD_FILE if (temporary / HEAD_FILE).is_file() else None,
         )
-        card = model_card(
-            finished, weights, folder=folder.name, name=name or f"USER/{folder.name}", terms=terms
-        )
+        try:
+            card = model_card(
+                finished, weights, folder=folder.name, name=name or f"USER/{folder.name}", terms=terms
+            )
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"{source} must hold the files of a run, but lacks something: {error!r}"
+            ) from error
         write_text(temporary / CARD_FILE, card)
         write_json(temporary / TRAINING_FILE, finished.to_json())
     return folder

@@ -9,9 +9,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from fdsl.errors import DataError, InputError
+from fdsl.train.config import FinetuneConfig, PretrainConfig, TrainConfig
 from fdsl.train.run import RESULT_FILE, RUN_FILE
 from fdsl.train.weights import CONFIG_FILE, WEIGHTS_FILE
 
+KINDS: dict[str, type[TrainConfig]] = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
 OWN = frozenset(
     {
         "out",
@@ -76,7 +78,8 @@ def read_finished(path: Path) -> FinishedRun:
         raise InputError(f"run must have finished, got {path}: {why}; --resume continues it")
     result, model = _read(path / RESULT_FILE), _read(path / CONFIG_FILE)
     try:
-        config = dict(run["config"])
+        # a run of an older version had what the fields since added are by default
+        config = KINDS[run["kind"]].defaults() | dict(run["config"])
         sessions = [*run["earlier"], run]
         return FinishedRun(
             kind=str(run["kind"]),

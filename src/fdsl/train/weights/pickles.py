@@ -21,11 +21,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.torch_version import TorchVersion
 
 from fdsl.errors import DataError, InputError
 
 SUFFIXES = (".pth", ".pth.tar", ".pt", ".bin")
-SOUND = (2, 10)
+SOUND = "2.10"
 """First torch whose unpickler has no known way around it: CVE-2025-32434 (to 2.5), CVE-2026-24747 (to 2.9)."""
 
 ZIP = b"PK\x03\x04"
@@ -46,10 +47,10 @@ def read_pickle(path: Path, *, verify: bool = True) -> Any:
         InputError: this torch cannot be trusted to read a pickle without running it.
         DataError: the file would run code, is damaged, or is something else.
     """
-    if torch.torch_version.TorchVersion(torch.__version__) < SOUND:
+    if TorchVersion(torch.__version__) < SOUND:
         raise InputError(
             f"weights must be a .safetensors file with torch {torch.__version__}, got {path}: "
-            f"reading a pickle without running it takes torch {'.'.join(map(str, SOUND))}"
+            f"reading a pickle without running it takes torch {SOUND}"
         )
     try:
         archive = _check_container(path, verify)

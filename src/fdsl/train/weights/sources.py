@@ -6,12 +6,13 @@ import json
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from timm.models import clean_state_dict, is_model
+from timm.models import clean_state_dict, create_model, is_model
 from torch import Tensor
 
 from fdsl.errors import DataError, InputError
@@ -158,7 +159,9 @@ def _of_checkpoint(content: Any) -> Architecture | None:
 
 
 def _given(args: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in args.items() if key not in DERIVED_ARGS}
+    """Return what is told to the model; what timm would read as told to itself, a file to load say, is left out."""
+    left_out = {*DERIVED_ARGS, *signature(create_model).parameters}
+    return {key: value for key, value in args.items() if isinstance(key, str) and key not in left_out}
 
 
 def _three(value: object) -> tuple[float, ...] | None:
