@@ -111,7 +111,8 @@ def _summary(run: FinishedRun, weights: Weights) -> str:
 def _loading(run: FinishedRun, weights: Weights, folder: str, name: str) -> str:
     """Return an example that runs beside the folder, with timm alone."""
     tuned = run.kind == "finetune"
-    made = f'timm.create_model("local-dir:{folder}", pretrained=True{"" if tuned else ", num_classes=0"})'
+    features = "" if tuned else ", num_classes=0"
+    made = f"timm.create_model({json.dumps(f'local-dir:{folder}')}, pretrained=True{features})"
     use = (
         'answer = model.pretrained_cfg["label_names"][int(model(images).argmax())]'
         if tuned

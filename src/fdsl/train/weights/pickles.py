@@ -110,9 +110,8 @@ def find_state_dict(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
         keys.append(inner[0])
         content = content[inner[0]]
     if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
-        held = (
-            ", ".join(map(str, list(content)[:5])) if isinstance(content, Mapping) else type(content).__name__
-        )
+        keyed = isinstance(content, Mapping)
+        held = ", ".join(repr(key)[:40] for key in list(content)[:5]) if keyed else type(content).__name__
         raise DataError(f"{path} must hold a state dict, got none in it: it holds {held or 'nothing'}")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
