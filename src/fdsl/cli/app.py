@@ -37,6 +37,9 @@ COMMANDS = {
     "pretrain": Command("fdsl.cli.pretrain", "pre-train a timm model on images drawn from formulas"),
     "finetune": Command("fdsl.cli.finetune", "fine-tune it on real images, or train one from scratch"),
     "recipes": Command("fdsl.cli.recipes", "list the recipes of both, or all about one"),
+    "export hf": Command(
+        "fdsl.cli.export", "lay out a finished run as a Hugging Face repository: weights, model card", "hf"
+    ),
     "families": Command("fdsl.cli.families", "list the families of formulas, or all about one"),
     "masks": Command("fdsl.cli.masks", "write images and their masks as files, for segmentation"),
     "params export": Command("fdsl.cli.params_export", "write a family's categories as published files"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fdsl.train.config import FinetuneConfig, PretrainConfig
 
 if TYPE_CHECKING:
+    from fdsl.train.export import export_hf
     from fdsl.train.finetuning import FinetuneResult, finetune
     from fdsl.train.pretraining import PretrainResult, pretrain
     from fdsl.train.weights import load_weights, save_weights
@@ -20,6 +21,7 @@ __all__ = [
     "FinetuneResult",
     "PretrainConfig",
     "PretrainResult",
+    "export_hf",
     "finetune",
     "load_weights",
     "pretrain",
@@ -29,6 +31,7 @@ __all__ = [
 _HOMES = {
     "FinetuneResult": "finetuning",
     "PretrainResult": "pretraining",
+    "export_hf": "export",
     "finetune": "finetuning",
     "load_weights": "weights",
     "pretrain": "pretraining",

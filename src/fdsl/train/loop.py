@@ -87,6 +87,7 @@ def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, dev
                     )
                 meter.go()
             if signal:
+                fabric.barrier()  # a launcher may end the others once one has left: not before the file is written
                 run.leave(signal, step, task.steps)
     return meter
 

@@ -31,7 +31,8 @@ class FinetuneConfig(TrainConfig):
     download: bool = False
     """Let a dataset that timm opens be downloaded to data_root."""
     weights: Path | None = None
-    """Folder of a pre-training run, or a .safetensors file; None trains from scratch."""
+    """Folder of a pre-training run, or a file of weights: .safetensors, or .pth, .pth.tar, .pt, .bin as torch.save
+    writes them, never run; None trains from scratch."""
     labels: int | None = None
     """Labelled training images to use in all, equally many of each class; None uses all."""
     shots: int | None = None
