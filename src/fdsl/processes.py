@@ -42,7 +42,8 @@ def processes() -> Processes:
         size = _number("WORLD_SIZE")
         found = Processes(_number("RANK"), size, _number("LOCAL_WORLD_SIZE"), "torchrun")
     elif os.environ.get("SLURM_STEP_NUM_TASKS", "1") != "1":
-        size, nodes = _number("SLURM_STEP_NUM_TASKS"), max(1, _number("SLURM_NNODES"))
+        of_step = "SLURM_STEP_NUM_NODES" if "SLURM_STEP_NUM_NODES" in os.environ else "SLURM_NNODES"
+        size, nodes = _number("SLURM_STEP_NUM_TASKS"), max(1, _number(of_step))
         if size % nodes:
             raise InputError(
                 f"tasks must be equally many on each of the {nodes} nodes, got {size} (srun --ntasks-per-node)"

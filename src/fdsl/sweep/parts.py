@@ -15,11 +15,12 @@ from fdsl.files import write_json
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
 from fdsl.train.checkpoint import list_checkpoints
+from fdsl.train.config import TrainConfig
 from fdsl.train.run import METRICS_FILE, RESULT_FILE, RUN_FILE
 from fdsl.train.trackers import BOARD
 from fdsl.train.weights import CONFIG_FILE, WEIGHTS_FILE
 
-FREE = frozenset({"out", "resume", "threads", "checkpoint_every", "log_every", "eval_every", "weights"})
+FREE = TrainConfig.free_on_resume | {"log_every", "eval_every", "weights"}
 """Fields that do not change what a part comes to. Weights are those of the same sweep, wherever its folder lies."""
 DERIVED = ("batch_size", "epochs")
 """Fields that may follow from others: where both differ, a person has changed the others."""
@@ -46,9 +47,9 @@ def check_part(config: Training) -> None:
     asked = config.to_json()
     for name in sorted(asked.keys() - FREE, key=lambda name: (name in DERIVED, name)):
         value = asked[name]
-        if stored[name] != value:
+        if stored.get(name) != value:
             raise InputError(
-                f"{name} must be {stored[name]!r} as in {config.out}, got {value!r}: take another out for another sweep"
+                f"{name} must be {stored.get(name)!r} as in {config.out}, got {value!r}: take another out for another sweep"
             )
 
 
