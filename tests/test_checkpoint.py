@@ -31,7 +31,9 @@ def test_a_full_disk_looks_like_one(tmp_path, monkeypatch):
 
 def test_a_checkpoint_cut_anywhere_is_damaged(tmp_path: Path) -> None:
     path = save_checkpoint(
-        tmp_path, 1, {"model": {"weight": torch.zeros(9000)}, "optimizer": {}, "ema": {}, "meter": {}}
+        tmp_path,
+        1,
+        {"model": {"weight": torch.zeros(9000)}, "optimizer": {}, "ema": {}, "scaler": None, "meter": {}},
     )
     whole = path.read_bytes()
     assert load_checkpoint(path, torch.device("cpu"))["step"] == 1

@@ -23,7 +23,7 @@ KEPT = 3  # newest ones that stay; each is about three times the size of the wei
 
 # What torch.load raises on a file that is cut short, of another format, or holding more than tensors.
 _DAMAGED = (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
-_KEYS = {"step", "model", "optimizer", "ema", "meter"}
+_KEYS = {"step", "model", "optimizer", "ema", "scaler", "meter"}
 _NAME = re.compile(r"step-(\d{8,})\.pt")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.precision import MixedPrecision
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
@@ -22,12 +23,18 @@ def make_fabric(precision: Precision) -> Fabric:
     """Return Fabric on the best device here: a GPU if there is one, otherwise the CPU.
 
     Args:
-        precision: "bf16" is autocast over float32 weights; "auto" takes it where the device is fast at it.
+        precision: "bf16" is autocast over float32 weights, "fp16" too, with a scaled loss; "auto" is bf16 where the
+            device is fast at it.
     """
     with _quiet("lightning.fabric", "lightning.pytorch"):  # each plugin announces itself
         fabric = Fabric(devices=1, precision="32-true")
         if precision == "bf16" or (precision == "auto" and fast_bf16(fabric.device)):
             fabric = Fabric(devices=1, precision="bf16-mixed")
+        elif precision == "fp16":
+            # as a plugin: Fabric by itself takes bf16 for fp16 on a CPU
+            kind = fabric.device.type
+            scaled = MixedPrecision("16-mixed", kind, torch.amp.GradScaler(kind))
+            fabric = Fabric(devices=1, plugins=[scaled])
     return fabric
 
 
