@@ -59,6 +59,17 @@ def arranged(images: Tensor, config: TrainConfig) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last) if config.channels_last else images
 
 
+def eager(model: nn.Module) -> AbstractContextManager[object]:
+    """Return the context in which a compiled model runs as it is written, which evaluations do.
+
+    They would compile it again, in evaluation mode and for batches of other sizes. Before torch 2.6 they do.
+    """
+    if getattr(model, "_compiled_call_impl", None) is None or not hasattr(torch.compiler, "set_stance"):
+        return contextlib.nullcontext()
+    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return stance
+
+
 class Compiling:
     """Says that a model is compiled, which the first forward and backward pass does, and turns failure into one line.
 
@@ -91,23 +102,22 @@ class RunningStatistics:
     """
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
-        self._buffers: list[Tensor] = []
-        if config.checkpoint_activations:
-            norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-            self._buffers = [buffer for norm in norms for buffer in nn.Module.buffers(norm)]
+        kind, twice = nn.modules.batchnorm._BatchNorm, config.checkpoint_activations
+        self._norms: list[nn.Module] = [m for m in model.modules() if twice and isinstance(m, kind)]
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Bring the statistics back after the block, a backward pass, to what they were before it."""
-        before = [buffer.clone() for buffer in self._buffers]
+        buffers = [buffer for norm in self._norms for buffer in norm.buffers()]
+        before = [buffer.clone() for buffer in buffers]
         yield
-        for buffer, value in zip(self._buffers, before, strict=True):
+        for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
 
 
 def _recompute_activations(model: nn.Module) -> None:
     """Switch on timm's checkpointing, in the backbone of a model that has one."""
-    backbone = getattr(model, "backbone", model)
+    backbone: Any = getattr(model, "backbone", model)
     try:
         backbone.set_grad_checkpointing(True)
     except (
