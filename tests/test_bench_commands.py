@@ -21,6 +21,8 @@ from fdsl.bench.loading import flowing, open_loader
 from fdsl.bench.report import Report, print_report
 from fdsl.bench.stored import timm_reader, write_folder
 from fdsl.bench.timing import Rate
+from fdsl.bench.timm_loop import TimmLoop
+from fdsl.bench.trainer import Trainer
 from fdsl.cli import main
 from fdsl.machine import machine_facts
 
@@ -48,7 +50,7 @@ def bench(tmp_path, monkeypatch, capsys):
         assert os.sched_getaffinity(0) == cores
         assert list(temporary.glob("fdsl-*")) == []
         report = json.loads((tmp_path / "new" / "bench.json").read_text())
-        assert (report["schema"], report["benchmark"]) == (2, name)
+        assert (report["schema"], report["benchmark"]) == (3, name)
         assert report["settings"]["quick"] is True
         assert "json" not in report["settings"]
         assert report["machine"]["cores"] == len(cores)
@@ -156,8 +158,18 @@ def test_scaling_writes_slopes_of_its_points(bench):
             assert point["nanoseconds_each"] == pytest.approx(each, rel=1e-3)
 
 
-def test_training_writes_the_stall_of_its_rates(bench):
-    step, fed, drawing = bench("training", "--families", "RCDB")
+SMALL_VIT = ("--size", "32", "--model-args", "patch_size=16", "embed_dim=16", "depth=1", "num_heads=2")
+
+
+def test_training_writes_the_stall_of_its_rates_and_the_ratio_of_the_loops(bench):
+    *loops, step, fed, drawing = bench("training", "--families", "RCDB", *SMALL_VIT)
+    assert loops
+    for ours, theirs in zip(loops[::2], loops[1::2], strict=True):
+        assert (ours["what"], theirs["what"]) == ("fdsl", "timm")
+        assert ours["precision"] == theirs["precision"]
+        assert not ours["compiled"]
+        assert "ratio" not in ours
+        assert theirs["ratio"] == pytest.approx(paired_ratio(ours, theirs), rel=1e-3)
     assert [line["what"] for line in (step, fed, drawing)] == [
         "a cached batch",
         "fdsl.Loader",
@@ -184,7 +196,8 @@ LINES = {
         scaling.Sweep(WIDEST, "threads", (1, 128), (FAST, FAST)),
     ],
     training.HEADINGS: [
-        training.Training(WIDEST, "a cached batch", 8, rate, -0.1234, 1.0) for rate in (FAST, SLOW)
+        *(training.Training(WIDEST, "a cached batch", 8, rate, -0.1234, 1.0) for rate in (FAST, SLOW)),
+        training.Loop("timm", "32", True, 8, FAST, 12.3),
     ],
 }
 
@@ -238,3 +251,32 @@ def test_machine_facts():
     assert 1 <= facts["cores"] <= (os.cpu_count() or 1)
     assert facts["fdsl"] == fdsl.__version__
     assert {"cpu", "python", "numba", "numpy"} <= facts.keys()
+
+
+def test_the_loop_beside_ours_learns_what_timms_parts_learn():
+    """One update of the loop is one of torch's AdamW on the gradient of the mean cross-entropy."""
+    torch = pytest.importorskip("torch")
+    model, twin = (torch.nn.Linear(4, 3) for _ in range(2))
+    twin.load_state_dict(model.state_dict())
+    images, targets = torch.ones(5, 4), torch.tensor([0, 1, 2, 0, 1])
+    loop = TimmLoop(model, lr=0.1, weight_decay=0.0, device=torch.device("cpu"), amp=False, compiled=False)
+    window = loop.source(images, targets, steps=2)()
+    assert [next(window), next(window)] == [0, 10]
+    window.close()
+    optimizer = torch.optim.AdamW(twin.parameters(), lr=0.1, weight_decay=0.0)
+    for _ in range(3):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(twin(images), targets).backward()
+        optimizer.step()
+    assert torch.allclose(model.weight, twin.weight, atol=1e-6)
+
+
+def test_the_trainer_beside_it_makes_the_updates_of_a_training():
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Linear(4, 3)
+    before = model.weight.detach().clone()
+    batch = torch.ones(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])
+    window = Trainer(model, batch_size=6, steps=2, precision="32").cached(batch)()
+    assert [next(window), next(window)] == [6, 12]
+    window.close()
+    assert not torch.equal(before, model.weight)

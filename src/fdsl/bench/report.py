@@ -15,7 +15,7 @@ from fdsl.bench.config import BenchConfig
 from fdsl.bench.timing import Rate, six_digits
 from fdsl.machine import machine_facts
 
-SCHEMA = 2
+SCHEMA = 3
 """Numbers the form of the JSON, of all benchmarks."""
 
 

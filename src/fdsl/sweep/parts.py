@@ -49,7 +49,8 @@ def check_part(config: Training) -> None:
         value = asked[name]
         if stored.get(name) != value:
             raise InputError(
-                f"{name} must be {stored.get(name)!r} as in {config.out}, got {value!r}: take another out for another sweep"
+                f"{name} must be {stored.get(name)!r} as in {config.out}, got {value!r}: "
+                "take another out for another sweep"
             )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fdsl.train.objective import Objective, Overlap
+from fdsl.train.speed import eager
 
 BATCH = 256
 
@@ -37,7 +38,7 @@ def share_right(
     """
     counts = torch.zeros(2, dtype=torch.float64)
     model.eval()
-    with torch.inference_mode(), fabric.autocast():
+    with torch.inference_mode(), fabric.autocast(), eager(model):
         for images, targets in batches:
             logits = model(standardize(fabric.to_device(images))).float()
             there = fabric.to_device(targets)
@@ -72,7 +73,7 @@ def count_right(
     """
     counts = torch.zeros(2, classes, dtype=torch.int64)
     model.eval()
-    with torch.inference_mode(), fabric.autocast():
+    with torch.inference_mode(), fabric.autocast(), eager(model):
         for images, labels in batches:
             answers = model(standardize(fabric.to_device(images))).argmax(1).cpu()
             counts[0] += torch.bincount(labels[answers == labels], minlength=classes)

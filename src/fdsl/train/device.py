@@ -229,11 +229,11 @@ def borrowed_state(device: torch.device, threads: int | None) -> Iterator[None]:
     with one (0.026 and 0.036 s where nothing else runs).
 
     On a GPU operations are deterministic in it: a run that is resumed there comes to the same weights. What has no
-    deterministic form warns and goes on.
+    deterministic form warns and goes on. Products of float32 matrices are taken in TF32, as timm's own script has it.
     """
     threads_before = torch.get_num_threads()
     on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []), _deterministic(on_gpu):
+    with torch.random.fork_rng(devices=[device] if on_gpu else []), _on_gpu(on_gpu):
         try:
             torch.set_num_threads(threads or max(1, own_cores() - 1))
             yield
@@ -242,7 +242,7 @@ def borrowed_state(device: torch.device, threads: int | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deterministic(wanted: bool) -> Iterator[None]:
+def _on_gpu(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
@@ -253,12 +253,15 @@ def _deterministic(wanted: bool) -> Iterator[None]:
     )
     deterministic: Any = torch.utils.deterministic
     filled = deterministic.fill_uninitialized_memory
+    products, convolutions = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.use_deterministic_algorithms(True, warn_only=True)
     deterministic.fill_uninitialized_memory = False  # only for those who read what nobody wrote
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warned)
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = products, convolutions
         deterministic.fill_uninitialized_memory = filled
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
 from safetensors import SafetensorError
 from timm.models import save_for_hf
 from torch import nn
@@ -28,7 +29,7 @@ def save_weights(
     """Write `model` to `folder` so that timm loads it; each file appears whole or not at all.
 
     Args:
-        model: a timm model.
+        model: a timm model; one in channels-last order is put in plain order.
         folder: made if need be; other files in it stay.
         size: height and width of the images it was trained on, in pixels.
         mean: mean of the training pixels a channel, 3 values in 0..1.
@@ -46,6 +47,7 @@ def save_weights(
         "interpolation": "bicubic",
     }
     folder.mkdir(parents=True, exist_ok=True)
+    model.to(memory_format=torch.contiguous_format)  # safetensors has no word for channels-last
     with TemporaryDirectory(dir=folder, prefix=".weights-") as temporary:
         try:
             save_for_hf(
