@@ -13,6 +13,7 @@ from fdsl.train.config import FinetuneConfig, PretrainConfig
 if TYPE_CHECKING:
     from fdsl.train.finetuning import FinetuneResult, finetune
     from fdsl.train.pretraining import PretrainResult, pretrain
+    from fdsl.train.series import SeedsResult, finetune_seeds
     from fdsl.train.weights import load_weights, save_weights
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "FinetuneResult",
     "PretrainConfig",
     "PretrainResult",
+    "SeedsResult",
     "finetune",
+    "finetune_seeds",
     "load_weights",
     "pretrain",
     "save_weights",
@@ -29,7 +32,9 @@ __all__ = [
 _HOMES = {
     "FinetuneResult": "finetuning",
     "PretrainResult": "pretraining",
+    "SeedsResult": "series",
     "finetune": "finetuning",
+    "finetune_seeds": "series",
     "load_weights": "weights",
     "pretrain": "pretraining",
     "save_weights": "weights",

@@ -60,7 +60,7 @@ def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, dev
     meter = Meter(config.batch_size)
     start = _restore(learner, meter, config, task.steps) if config.resume else 0
     run.begin(start, device)
-    learner.model.train()
+    learner.train_mode()
     with Ticker(task.name, task.steps, start) as ticker, _memory_for(config.batch_size):
         batches = meter.timed(task.batches(start), task.steps - start) if start < task.steps else ()
         for step, (images, targets) in enumerate(batches, start + 1):
@@ -114,7 +114,7 @@ def _keeps_after(step: int, steps: int, config: TrainConfig) -> bool:
 def _report(task: Task, learner: Learner, meter: Meter, run: RunFolder, ticker: Ticker, step: int) -> None:
     window = meter.report(step, learner.lr)
     row = task.row(window, learner.best_model)
-    learner.model.train()
+    learner.train_mode()
     run.log(row)
     note = f"loss {window.loss:.3f}  accuracy {window.accuracy:.1%}"
     if "test_accuracy" in row:

@@ -50,7 +50,13 @@ class RunFolder:
     """
 
     def __init__(
-        self, config: TrainConfig, kind: str, columns: Sequence[str], *, dataset: str | None = None
+        self,
+        config: TrainConfig,
+        kind: str,
+        columns: Sequence[str],
+        *,
+        dataset: str | None = None,
+        beside: frozenset[str] = frozenset(),
     ) -> None:
         """Check that the run may start or go on here; nothing is written yet.
 
@@ -59,6 +65,7 @@ class RunFolder:
             kind: "pretrain" or "finetune".
             columns: of metrics.csv; one is "step".
             dataset: digest of the images, where they come from formulas.
+            beside: names that a new run's folder may hold already.
 
         Raises:
             InputError: the folder holds something else, or a run of another config or dataset.
@@ -67,7 +74,7 @@ class RunFolder:
         self.path = config.out
         self.columns = tuple(columns)
         self._config, self._kind, self._dataset = config, kind, dataset
-        self._earlier: list[dict[str, Any]] = _check_folder(config, kind, dataset)
+        self._earlier: list[dict[str, Any]] = _check_folder(config, kind, dataset, beside)
         self._made_folder = False
         self._session: dict[str, Any] = {}
         self._board: SummaryWriter | None = None
@@ -138,7 +145,9 @@ class RunFolder:
         write_json(self.path / RUN_FILE, content)
 
 
-def _check_folder(config: TrainConfig, kind: str, dataset: str | None) -> list[dict[str, Any]]:
+def _check_folder(
+    config: TrainConfig, kind: str, dataset: str | None, beside: frozenset[str]
+) -> list[dict[str, Any]]:
     """Return the earlier sessions of the run that `config` may continue; none for a new run."""
     out = config.out
     if out.exists() and not out.is_dir():
@@ -146,7 +155,7 @@ def _check_folder(config: TrainConfig, kind: str, dataset: str | None) -> list[d
     if not config.resume:
         if (out / RUN_FILE).exists():
             raise InputError(f"out must be a new folder, got {out}: it holds a run; --resume continues it")
-        if out.is_dir() and any(out.iterdir()):
+        if out.is_dir() and any(path.name not in beside for path in out.iterdir()):
             raise InputError(f"out must be a new or empty folder, got {out}: it holds other files")
         return []
     if not (out / RUN_FILE).is_file():
