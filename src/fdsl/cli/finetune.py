@@ -57,7 +57,8 @@ def _show(*folders: Path) -> None:
     """Draw the confusion table of each run, where Matplotlib is installed; of several processes the first does."""
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-    if any(find_spec(module) is None for module in EXTRAS["report"]) or getattr(rank_zero_only, "rank", 0):
+    rank: int = getattr(rank_zero_only, "rank", None) or 0
+    if rank or any(find_spec(module) is None for module in EXTRAS["report"]):
         return
     from fdsl.evaluate.confusion import PICTURE_FILE, picture_confusion
     from fdsl.train.answers import CONFUSION_FILE

@@ -11,16 +11,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from fdsl.errors import DataError
-from fdsl.evaluate.figures import INK, LIGHT, NAME_LETTERS, NAMED_CLASSES, PAPER, PRETRAINED, light_style
+from fdsl.evaluate.figures import GRID, INK, LIGHT, NAMED_CLASSES, PAPER, PRETRAINED, light_style
 from fdsl.files import atomic_path
 
 PICTURE_FILE = "confusion.png"
 WRITTEN_CLASSES = 15
 """Classes at most whose shares are written into their cells."""
-TICKS = 10
+TICKS, LETTERS = 10, 24
 
 Counts = NDArray[np.int64]
 
@@ -62,22 +63,22 @@ def read_confusion(table: Path) -> tuple[list[str], Counts]:
 
 def _draw(figure: Figure, axes: Axes, names: list[str], counts: Counts) -> None:
     seen = counts.sum(axis=1, keepdims=True)
-    # a class without test images has no shares: its row stays as empty as the paper
+    # a class without test images has no shares: its row is gray
     percent = np.where(seen > 0, 100 * counts / np.maximum(seen, 1), np.nan)
     colours = LinearSegmentedColormap.from_list("share", [LIGHT[PAPER], LIGHT[PRETRAINED], "#002b45"])
+    colours.set_bad(LIGHT[GRID])
     image = axes.imshow(percent, cmap=colours, vmin=0, vmax=100, interpolation="nearest")
     right = counts.trace() / max(1, counts.sum())
     axes.set_title(f"{right:.1%} of {counts.sum():,} test images right", loc="left", color=LIGHT[INK])
     axes.set_xlabel("taken for")
-    axes.set_ylabel("is")
+    axes.set_ylabel("true class")
     if len(names) <= NAMED_CLASSES:
-        short = [name if len(name) <= NAME_LETTERS else name[: NAME_LETTERS - 1] + "…" for name in names]
+        short = [name if len(name) <= LETTERS else name[: LETTERS - 1] + "…" for name in names]
         axes.set_xticks(range(len(names)), short, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), short)
     else:
-        places = np.linspace(0, len(names) - 1, TICKS).round().astype(int).tolist()
-        axes.set_xticks(places, [str(place) for place in places])
-        axes.set_yticks(places, [str(place) for place in places])
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(TICKS, integer=True))
         axes.set_xlabel(f"taken for (number of the class, of {len(names):,})")
     if len(names) <= WRITTEN_CLASSES:
         for (row, column), share in np.ndenumerate(percent):
@@ -88,4 +89,4 @@ def _draw(figure: Figure, axes: Axes, names: list[str], counts: Counts) -> None:
         side.set_visible(True)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=28)
     bar.set_label("percent of the images of the class")
-    bar.outline.set_linewidth(0.7)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.7)

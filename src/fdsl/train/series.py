@@ -129,7 +129,13 @@ def _mean_rows(files: list[Path]) -> str:
     try:
         for rows in zip(*(table[1:] for table in tables), strict=True):
             cells = zip(*rows, strict=True)
-            writer.writerow(["" if "" in column else mean(map(float, column)) for column in cells])
+            writer.writerow([_mean_cell(column) for column in cells])
     except ValueError as error:
         raise DataError(f"{files[0]} and those of the other seeds must have rows alike: {error}") from error
     return text.getvalue()
+
+
+def _mean_cell(cells: tuple[str, ...]) -> str | float:
+    if len(set(cells)) == 1:  # epochs and steps, which stay integers; and cells that all leave empty
+        return cells[0]
+    return "" if "" in cells else mean(map(float, cells))

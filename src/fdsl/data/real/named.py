@@ -27,11 +27,12 @@ TRAIN = ("train", "training")
 REST = ("test", "val", "validation", "valid", "eval", "evaluation")
 TWO = ("cifar10", "cifar100", "mnist", "kmnist", "fashion_mnist", "qmnist")
 """Names of torchvision with two splits, where timm takes any word but "train" for the other."""
+# timm knows which of torchvision's splits "train" and "val" are.
 SPLITS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(TWO, ("train", "test")),
     "imagenet": ("train", "val"),
-    "places365": ("train-standard", "train-challenge", "val"),
-    **dict.fromkeys(("inaturalist", "inat"), ("2021_train", "2021_train_mini", "2021_valid")),
+    "places365": ("train", "train-challenge", "val"),
+    **dict.fromkeys(("inaturalist", "inat"), ("train", "2021_train_mini", "val")),
 }
 
 
@@ -39,6 +40,8 @@ class Named(ABC):
     """A data set by its name with timm, prefix and all."""
 
     test_share = TEST_SHARE
+    fetches = True
+    """Whether the library fetches data sets; torchvision's errors say so themselves."""
 
     def __init__(self, name: str, root: Path | None, *, download: bool) -> None:
         """Take the data set `name` with its files in `root`; nothing is opened yet."""
@@ -75,13 +78,15 @@ class Named(ABC):
             yield
         except Exception as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
-            hint = "" if self._download else " (with download it may be fetched)"
+            hint = "" if self._download or not self.fetches else " (download would fetch it)"
             where = self._root if self._root is not None else "their default folder"
             raise InputError(f"data_root must hold {self.name}, got {where}: {lines[0]}{hint}") from error
 
 
 class Torchvision(Named):
     """torch/NAME; torchvision checks the digests of what it unpickles."""
+
+    fetches = False
 
     def __init__(self, name: str, root: Path | None, *, download: bool) -> None:
         """Check that timm knows the name.
@@ -134,12 +139,15 @@ class HuggingFace(Named):
         """
         super().__init__(name, root, download=download)
         self._id = name.partition("/")[2]
+        self._cache = str(root) if root is not None else None
         self._datasets = package("datasets", name, "datasets")
 
     @cached_property
     def _splits(self) -> list[str]:
         with self._reading(), self._offline():
-            return list(self._datasets.get_dataset_split_names(self._id))
+            # A copy fetched before tells its splits; a folder of files has to be looked through.
+            known = self._datasets.load_dataset_builder(self._id, cache_dir=self._cache).info.splits
+            return list(known or self._datasets.get_dataset_split_names(self._id))
 
     def splits(self) -> Sequence[str]:
         """Return what the data set says."""
@@ -148,9 +156,10 @@ class HuggingFace(Named):
     def open(self, split: str) -> RealImages:
         """Open one split, from the copy in the root folder if there is one."""
         stream = self.name.lower().startswith("hfids/")
-        root = str(self._root) if self._root is not None else None
         with self._reading(), self._offline():
-            whole = self._datasets.load_dataset(self._id, split=split, cache_dir=root, streaming=stream)
+            whole = self._datasets.load_dataset(
+                self._id, split=split, cache_dir=self._cache, streaming=stream
+            )
         image, label = columns_of(whole.column_names or (), self.name)
         names = getattr(whole.features[label], "names", None) if whole.features is not None else None
         columns = {"input_key": image, "target_key": label}
@@ -175,16 +184,22 @@ class HuggingFace(Named):
 
     @contextlib.contextmanager
     def _offline(self) -> Iterator[None]:
-        """Keep the library from the network unless downloads are allowed."""
+        """Keep the library from the network unless downloads are allowed, and from saying that it had to."""
+        if self._download:
+            yield
+            return
         import huggingface_hub.constants
 
-        places: list[Any] = [] if self._download else [huggingface_hub.constants, self._datasets.config]
+        places: tuple[Any, ...] = (huggingface_hub.constants, self._datasets.config)
         before = [place.HF_HUB_OFFLINE for place in places]
+        verbosity = self._datasets.logging.get_verbosity()
+        self._datasets.logging.set_verbosity_error()
         for place in places:
             place.HF_HUB_OFFLINE = True
         try:
             yield
         finally:
+            self._datasets.logging.set_verbosity(verbosity)
             for place, value in zip(places, before, strict=True):
                 place.HF_HUB_OFFLINE = value
 
@@ -199,6 +214,9 @@ class TensorFlow(Named):
             InputError: it is not.
         """
         super().__init__(name, root, download=download)
+        # Triton, which torch brings, and TensorFlow hold an LLVM each; Triton's aborts the process if it comes second.
+        with contextlib.suppress(ImportError):
+            importlib.import_module("triton._C.libtriton")
         self._tfds = package("tensorflow_datasets", name, "tensorflow-datasets tensorflow")
 
     @cached_property

@@ -6,18 +6,19 @@ decoding another, which a stream does not, and needs no memory but for the place
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
 import tarfile
-import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from PIL import Image
 
+from fdsl.data.real.folders import SUFFIXES
 from fdsl.data.real.images import RealImages, labelled
 from fdsl.data.real.splits import TEST_SHARE, WHOLE
 from fdsl.errors import DataError, InputError
@@ -59,28 +60,29 @@ class Shards:
         self.name, self._folder = name, folder
 
     @cached_property
-    def _splits(self) -> dict[str, tuple[list[Path], str]]:
-        """The shards of each split, and the field of its labels (empty for .cls)."""
+    def _splits(self) -> dict[str, tuple[list[Path], list[int] | None, str]]:
+        """The shards of each split, their lengths if known, and the field of its labels (empty for .cls)."""
         for path in (self._folder / name for name in INFO_FILES):
             if path.is_file():
                 try:
                     content = json.loads(path.read_text(encoding="utf-8"))["splits"]
-                    return {
-                        str(name): (
-                            [self._folder / file for file in split["filenames"]],
-                            split.get("alt_label", ""),
-                        )
-                        for name, split in content.items()
-                    }
+                    return {str(name): self._told(split) for name, split in content.items()}
                 except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                     raise DataError(f"{path} must list the filenames of its splits, got {error!r}") from error
-        found: dict[str, tuple[list[Path], str]] = {}
+        found: dict[str, tuple[list[Path], None, str]] = {}
         for path in sorted(self._folder.glob("*.tar")):
             words = re.findall(r"[A-Za-z]+", path.stem)
-            found.setdefault(words[-1] if words else WHOLE, ([], ""))[0].append(path)
+            found.setdefault(words[-1] if words else WHOLE, ([], None, ""))[0].append(path)
         if not found:
             raise DataError(f"{self._folder} must hold shards (*.tar), got none")
-        return found
+        return {**found}
+
+    def _told(self, split: dict[str, Any]) -> tuple[list[Path], list[int] | None, str]:
+        """Return what _info.json says of a split."""
+        files, lengths = list(split["filenames"]), split.get("shard_lengths") or None
+        if lengths is not None and len(lengths) != len(files):
+            raise ValueError(f"{len(files)} filenames and {len(lengths)} shard_lengths")
+        return [self._folder / file for file in files], lengths, split.get("alt_label", "")
 
     def splits(self) -> list[str]:
         """Return those of _info.json, or the last word in the names of the shards."""
@@ -96,10 +98,14 @@ class Shards:
         Raises:
             DataError: a shard is missing, damaged or compressed, or a sample lacks its image or label.
         """
-        paths, field = self._splits.get(split) or ([self._folder / name for name in _expanded(split)], "")
+        if split in self._splits:
+            paths, lengths, field = self._splits[split]
+        else:
+            paths, lengths, field = [self._folder / name for name in _expanded(split)], None, ""
         places: list[Place] = []
         values: list[Any] = []
-        for path in paths:
+        for n, path in enumerate(paths):
+            before = len(places)
             for key, files in _samples(path):
                 place = next((files[suffix] for suffix in IMAGE_SUFFIXES if suffix in files), None)
                 if place is None:
@@ -108,6 +114,9 @@ class Shards:
                     )
                 places.append(place)
                 values.append(_label(path, key, files, field))
+            found = len(places) - before
+            if lengths is not None and found != lengths[n]:
+                raise DataError(f"{path} must hold {lengths[n]} samples, as the info file says, got {found}")
         if not places:
             raise DataError(f"{self._folder} must hold images in split {split}, got none")
         return labelled(
@@ -120,7 +129,7 @@ class Shards:
 
 
 class TarFolders:
-    """One tar of class folders, or of a tar a class, as timm reads it."""
+    """One tar of class folders, or of a tar a class."""
 
     test_share = TEST_SHARE
 
@@ -140,30 +149,44 @@ class TarFolders:
         """Find the images in the tar.
 
         Raises:
-            DataError: it is damaged, or holds no images.
+            DataError: it is damaged or compressed, or holds no images in class folders.
         """
-        from timm.data.dataset_factory import create_dataset
-
-        try:
-            # its cache of places would be a pickle, written beside the tar
-            reader = create_dataset("", root=str(self._path), cache_tarinfo=False).reader
-        except (tarfile.TarError, OSError, RuntimeError) as error:
-            raise DataError(f"{self._path} must be a tar of class folders: {error}") from error
-        lock = threading.Lock()  # the reader's open tar has one position in the file
-
-        def image(n: int) -> Image.Image:
-            with lock:
-                content = reader[n][0].read()
-            return Image.open(io.BytesIO(content))
-
-        classes = sorted(reader.class_name_to_idx, key=reader.class_name_to_idx.__getitem__)
+        found = sorted(
+            (folder.name, place)
+            for place in _images_in(self._path)
+            if (folder := PurePosixPath(place.name).parent).name
+        )
+        classes = sorted({name for name, _ in found})
+        if len(classes) < 2:
+            raise DataError(
+                f"{self._path} must hold at least two class folders of images, got {len(classes)}"
+            )
+        number = {name: label for label, name in enumerate(classes)}
+        places = [place for _, place in found]
         return labelled(
             self.name,
-            reader.targets,
+            [number[name] for name, _ in found],
             classes,
-            open_image=image,
-            describe=lambda n: f"{self._path}, {reader.filename(n)}",
+            open_image=lambda n: Image.open(io.BytesIO(places[n].read())),
+            describe=lambda n: f"{places[n].tar}, {places[n].name}",
         )
+
+
+def _images_in(path: Path) -> Iterator[Place]:
+    """Yield the images in a tar, and in the tars in it, whose names then are folders."""
+    with _reading(path), tarfile.open(path, "r:") as tar:
+        for member in tar:
+            name = PurePosixPath(member.name)
+            if not member.isfile() or name.name.startswith("."):
+                continue
+            if name.suffix.lower() == ".tar":
+                with tarfile.open(fileobj=tar.extractfile(member), mode="r:") as inner:
+                    for image in inner:
+                        if image.isfile() and PurePosixPath(image.name).suffix.lower() in SUFFIXES:
+                            start = member.offset_data + image.offset_data
+                            yield Place(path, str(name.with_suffix("") / image.name), start, image.size)
+            elif name.suffix.lower() in SUFFIXES:
+                yield Place(path, member.name, member.offset_data, member.size)
 
 
 def _samples(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
@@ -185,9 +208,17 @@ def _samples(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
 
 
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:
+    with _reading(path), tarfile.open(path, "r:") as tar:
+        yield from tar
+        # tarfile takes a header cut short for the end
+        if path.stat().st_size % tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("it ends within a block")
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        with tarfile.open(path, "r:") as tar:
-            yield from tar
+        yield
     except FileNotFoundError as error:
         raise DataError(f"{path} must be a shard, but is missing") from error
     except (tarfile.TarError, OSError) as error:
