@@ -65,8 +65,8 @@ def _draw(figure: Figure, axes: Axes, names: list[str], counts: Counts) -> None:
     seen = counts.sum(axis=1, keepdims=True)
     # a class without test images has no shares: its row is gray
     percent = np.where(seen > 0, 100 * counts / np.maximum(seen, 1), np.nan)
-    colours = LinearSegmentedColormap.from_list("share", [LIGHT[PAPER], LIGHT[PRETRAINED], "#002b45"])
-    colours.set_bad(LIGHT[GRID])
+    blues = LinearSegmentedColormap.from_list("share", [LIGHT[PAPER], LIGHT[PRETRAINED], "#002b45"])
+    colours = blues.with_extremes(bad=LIGHT[GRID])
     image = axes.imshow(percent, cmap=colours, vmin=0, vmax=100, interpolation="nearest")
     right = counts.trace() / max(1, counts.sum())
     axes.set_title(f"{right:.1%} of {counts.sum():,} test images right", loc="left", color=LIGHT[INK])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,7 +220,9 @@ def _adapt(stored: dict[str, Tensor], model: nn.Module, path: Path) -> dict[str,
     if not filters:
         return stored
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # what torch says of how timm (1.0.31) resamples Swin's position biases: slow, and in an older style
+            warnings.filterwarnings("ignore", "torch.searchsorted|Using a non-tuple sequence", UserWarning)
             return filters[0](dict(stored), model)
     except (RuntimeError, ValueError, AssertionError, KeyError, IndexError, AttributeError) as error:
         raise DataError(f"{path} must fit the model {type(model).__name__}: {error}") from error
