@@ -79,8 +79,8 @@ def _pair(
 def _checked(images: RealImages, source: str | Path, skip_broken: bool) -> RealImages:
     if not len(images):
         raise DataError(
-            f"{source} must hold three images of a class at least, since a fifth of each becomes the test images: "
-            "that leaves none"
+            f"{source} must hold three images of a class at least, since a fifth of each becomes the test images where "
+            "there is no test split: that leaves none"
         )
     return images.without_broken() if skip_broken else images
 
