@@ -104,7 +104,7 @@ def _find(source: str | Path, root: Path | None, *, named: bool, download: bool)
         return TarFolders(path)
     if not path.is_dir():
         raise InputError(
-            f"data must be 'digits', an existing folder or .tar file, or a name that begins with torch/, hfds/, "
+            f"data must be 'digits' or an existing folder or .tar file, or a name that begins with torch/, hfds/, "
             f"hfids/, tfds/ or wds/, got {name!r}"
         )
     if parquet := sorted([*path.glob("*.parquet"), *path.glob("*/*.parquet")]):
