@@ -8,12 +8,13 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fdsl.data.real import RealImages, at_most, few_labels, open_images
+from fdsl.data.real import RealImages, at_most, few_labels, open_both, open_images, shots_of
 from fdsl.errors import DataError, InputError
 
 pa = pytest.importorskip("pyarrow")
@@ -215,3 +216,87 @@ def test_few_labels_must_exist() -> None:
         few_labels(images, 9, seed=0)
     with pytest.raises(InputError, match="labels must be fewer, got 5000"):
         few_labels(images, 5000, seed=0)
+
+
+def test_an_empty_class_folder_is_named_unless_it_is_only_not_tested(tmp_path: Path) -> None:
+    _write_folder(tmp_path / "train", {"a": 2, "b": 2})
+    _write_folder(tmp_path / "test", {"a": 1, "b": 0})
+    train, test = open_both(tmp_path)
+    assert (train.classes, test.classes) == (["a", "b"], ["a", "b"])
+    assert test.labels.tolist() == [0]
+    (tmp_path / "train" / "c").mkdir()
+    with pytest.raises(DataError, match=r"train/c must hold images of its class, got none"):
+        open_both(tmp_path)
+    plain = _write_folder(tmp_path / "plain", {"a": 9, "b": 0, "c": 9})
+    with pytest.raises(DataError, match=r"plain/b must hold images of its class, got none"):
+        open_both(plain)
+
+
+def test_splits_of_folders_are_found_or_named(tmp_path: Path) -> None:
+    for split, count in (("training", 4), ("dev", 2), ("rest", 3)):
+        _write_folder(tmp_path / split, {"a": count, "b": count})
+    assert [len(part) for part in open_both(tmp_path)] == [8, 4]
+    assert [len(part) for part in open_both(tmp_path, train_split="rest")] == [6, 4]
+    assert [len(part) for part in open_both(tmp_path, test_split="rest")] == [8, 6]
+    with pytest.raises(
+        InputError, match=r"test_split must be a split of .* \(dev, rest, training\), got 'val'"
+    ):
+        open_both(tmp_path, test_split="val")
+    with pytest.raises(InputError, match="test_split must differ from train_split, got 'dev'"):
+        open_both(tmp_path, train_split="dev", test_split="dev")
+    _write_folder(tmp_path / "alone" / "train", {"a": 10, "b": 5})
+    train, test = open_both(tmp_path / "alone")
+    assert [np.bincount(part.labels).tolist() for part in (train, test)] == [[8, 4], [2, 1]]
+
+
+def test_classes_that_a_test_folder_lacks_keep_their_numbers(tmp_path: Path) -> None:
+    _write_folder(tmp_path / "train", {"a": 1, "b": 1, "c": 1})
+    _write_folder(tmp_path / "test", {"a": 1, "c": 1})
+    train, test = open_both(tmp_path)
+    assert test.classes == train.classes
+    assert test.labels.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "reason"),
+    [
+        ([0, -1], ["a", "b"], r"train-0\.parquet, row 1 must have a label of 0 or more, got -1"),
+        (
+            [0, 2],
+            ["a", "b"],
+            r"train-0\.parquet, row 1 must have a label below 2, its number of classes, got 2",
+        ),
+        ([0, None], ["a", "b"], r"train-0\.parquet, row 1 must have an integer as its label, got None"),
+        ([0, 2_000_000], None, r"row 1 must have a label below 1,000,000, the most there may be"),
+    ],
+)
+def test_labels_out_of_range_name_their_row(
+    tmp_path: Path, labels: list[Any], names: list[str] | None, reason: str
+) -> None:
+    _write_parquet(tmp_path / "train-0.parquet", [_png(1), _png(2)], labels, names)
+    with pytest.raises(DataError, match=reason):
+        open_images(tmp_path)
+
+
+def test_labels_must_be_integers(tmp_path: Path) -> None:
+    for column in (pa.array([0.0, 1.0]), pa.array(["cat", "dog"])):
+        rows = [{"bytes": _png(n), "path": None} for n in range(2)]
+        pq.write_table(pa.table({"image": rows, "label": column}), tmp_path / "train-0.parquet")
+        with pytest.raises(DataError, match="row 0 must have an integer as its label"):
+            open_images(tmp_path)
+
+
+def test_classes_of_one_name_stay_apart(tmp_path: Path) -> None:
+    _write_parquet(tmp_path / "train-0.parquet", [_png(1)] * 3, [0, 1, 2], ["crane", "dog", "crane"])
+    assert open_images(tmp_path).classes == ["crane (0)", "dog", "crane (2)"]
+
+
+def test_shots_are_of_each_class_and_fewer_are_among_more() -> None:
+    images = open_images("digits")
+    few, more = (shots_of(images, shots, seed=3) for shots in (5, 10))
+    assert np.bincount(few.labels).tolist() == [5] * 10
+    assert np.bincount(more.labels).tolist() == [10] * 10
+    assert _identities(few) < _identities(more)
+    assert _identities(few) != _identities(shots_of(images, 5, seed=4))
+    with pytest.raises(InputError, match=r"shots must be at most 87, got 100: class '8' has no more images"):
+        shots_of(images, 100, seed=0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 timm = pytest.importorskip("timm")
@@ -54,22 +55,19 @@ def test_full_memory_names_the_batch_size(
     assert not (tmp_path / "run").exists()
 
 
-def test_empty_split_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fdsl.train import finetuning
-
-    original = finetuning.open_images
-
-    def without(empty: str) -> Any:
-        def opened(source: str, split: Any, *, skip_broken: bool) -> Any:
-            images = original(source, split, skip_broken=skip_broken)
-            return images.subset(np.zeros(0, np.int64)) if split == empty else images
-
-        return opened
-
-    for split, word in (("train", "training"), ("test", "test")):
-        monkeypatch.setattr(finetuning, "open_images", without(split))
-        with pytest.raises(DataError, match=f"digits must hold {word} images, got none"):
-            run_config(finetune_config(tmp_path / "run", labels=None, test_limit=None))
+@pytest.mark.parametrize("empty", ["train", "test"])
+def test_empty_split_is_named(tmp_path: Path, empty: str) -> None:
+    for split in ("train", "test"):
+        for name in ("a", "b"):
+            folder = tmp_path / "data" / split / name
+            folder.mkdir(parents=True)
+            if split != empty:
+                Image.new("RGB", (8, 8)).save(folder / "1.png")
+    with pytest.raises(DataError, match=f"data/{empty} must hold class folders of images, got none"):
+        run_config(
+            finetune_config(tmp_path / "run", data=str(tmp_path / "data"), labels=None, test_limit=None)
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_functions_keep_their_names_beside_their_modules() -> None:

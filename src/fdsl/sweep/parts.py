@@ -13,6 +13,7 @@ from fdsl.evaluate.probe import extract, judge
 from fdsl.evaluate.runs import Run, read_object, read_run
 from fdsl.files import write_json
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
+from fdsl.train.answers import CONFUSION_FILE, PREDICTIONS_FILE
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
 from fdsl.train.checkpoint import list_checkpoints
 from fdsl.train.config import TrainConfig
@@ -24,7 +25,19 @@ FREE = TrainConfig.free_on_resume | {"log_every", "eval_every", "weights"}
 """Fields that do not change what a part comes to. Weights are those of the same sweep, wherever its folder lies."""
 DERIVED = ("batch_size", "epochs")
 """Fields that may follow from others: where both differ, a person has changed the others."""
-WRITTEN = frozenset({RUN_FILE, METRICS_FILE, RESULT_FILE, BOARD, CHECKPOINTS, CONFIG_FILE, WEIGHTS_FILE})
+WRITTEN = frozenset(
+    {
+        RUN_FILE,
+        METRICS_FILE,
+        RESULT_FILE,
+        BOARD,
+        CHECKPOINTS,
+        CONFIG_FILE,
+        WEIGHTS_FILE,
+        PREDICTIONS_FILE,
+        CONFUSION_FILE,
+    }
+)
 """What a training leaves in its folder, beside hidden files that a killed one was writing."""
 
 Training = PretrainConfig | FinetuneConfig

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fdsl.train.export import export_hf
     from fdsl.train.finetuning import FinetuneResult, finetune
     from fdsl.train.pretraining import PretrainResult, pretrain
+    from fdsl.train.series import SeedsResult, finetune_seeds
     from fdsl.train.weights import load_weights, save_weights
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "FinetuneResult",
     "PretrainConfig",
     "PretrainResult",
+    "SeedsResult",
     "export_hf",
     "finetune",
+    "finetune_seeds",
     "load_weights",
     "pretrain",
     "save_weights",
@@ -31,8 +34,10 @@ __all__ = [
 _HOMES = {
     "FinetuneResult": "finetuning",
     "PretrainResult": "pretraining",
+    "SeedsResult": "series",
     "export_hf": "export",
     "finetune": "finetuning",
+    "finetune_seeds": "series",
     "load_weights": "weights",
     "pretrain": "pretraining",
     "save_weights": "weights",

@@ -17,6 +17,8 @@ from torch import Tensor
 from fdsl.cores import usable_cores
 from fdsl.data.real import RealImages
 from fdsl.random import Purpose, blocks, integer, uniform
+from fdsl.train.config.finetune import Sampling as Order
+from fdsl.train.sampling import STREAM, Balanced, Sampling, Shuffled
 
 T = TypeVar("T")
 Batch = tuple[Tensor, Tensor]
@@ -26,7 +28,6 @@ MEMORY_LIMIT = 1 << 30  # bytes; more pixels than that are opened again for each
 CROP_SCALE = (0.35, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
 EVAL_CROP = 0.875  # share of the shorter side seen when testing, for models trained on random crops
-STREAM = "fine-tuning"
 
 
 class SquareImages:
@@ -63,10 +64,7 @@ class SquareImages:
 
 
 class TrainingBatches:
-    """The training stream: sample number n is a function of (images, seed, n).
-
-    Sample n is in epoch n // N; each epoch passes over all images in an order of its own.
-    """
+    """The training stream: sample number n is a function of (images, seed, n), as is its augmentation."""
 
     def __init__(
         self,
@@ -76,6 +74,7 @@ class TrainingBatches:
         *,
         flip: bool,
         seed: int,
+        sampling: Order = "shuffle",
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -88,6 +87,7 @@ class TrainingBatches:
                 original; "none" does neither.
             flip: mirror half of them.
             seed: of order and augmentation.
+            sampling: "shuffle" passes over the images; "balanced" draws each class equally often.
             rank: of this process, 0..world_size-1; of every batch it gets the rank-th part.
             world_size: processes that train together.
 
@@ -95,6 +95,7 @@ class TrainingBatches:
             DataError: an image is broken.
         """
         self._rank, self._world_size = rank, world_size
+        self._sampling: Sampling = (Balanced if sampling == "balanced" else Shuffled)(images.labels, seed)
         self._images, self._size, self._method = images, size, method
         self._flip, self._seed = flip, seed
         self._squares = SquareImages(images, size) if method != "crop" else None
@@ -111,30 +112,17 @@ class TrainingBatches:
         Yields:
             uint8 [batch_size / W, size, size, 3] and int64 [batch_size / W].
         """
-        count, part = len(self._images), batch_size // self._world_size
-        epoch, order = -1, np.zeros(0, np.int64)
+        part = batch_size // self._world_size
 
         def samples() -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-            nonlocal epoch, order
             for batch in range(start, stop):
                 first = batch * batch_size + self._rank * part
-                numbers = np.arange(first, first + part)
-                epochs, indices = numbers // count, np.empty(part, np.int64)
-                for current in np.unique(epochs):
-                    if current != epoch:
-                        epoch, order = int(current), self._order(int(current))
-                    here = epochs == current
-                    indices[here] = order[numbers[here] % count]
-                yield epochs, indices
+                yield self._sampling(np.arange(first, first + part))
 
         yield from ahead(lambda sample: (self._augmented(*sample), self._labels[sample[1]]), samples())
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        drawn = blocks(self._seed, STREAM, epoch, np.arange(len(self._images)), Purpose.EPOCH_ORDER, 0)
-        return np.argsort(drawn[:, 0], kind="stable")
-
-    def _augmented(self, epochs: NDArray[np.int64], indices: NDArray[np.int64]) -> Tensor:
-        words = blocks(self._seed, STREAM, epochs[:, None], indices[:, None], Purpose.AUGMENT_VIEW, [0, 1])
+    def _augmented(self, passes: NDArray[np.int64], indices: NDArray[np.int64]) -> Tensor:
+        words = blocks(self._seed, STREAM, passes[:, None], indices[:, None], Purpose.AUGMENT_VIEW, [0, 1])
         flips = (words[:, 1, 0] >> 31).astype(bool) & self._flip
         if self._squares is None:
             pairs = zip(indices, words[:, 0], strict=True)

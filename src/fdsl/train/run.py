@@ -23,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+import torch.distributed as dist
 from torch import Tensor
 
 from fdsl import __version__
@@ -62,7 +63,13 @@ class RunFolder:
     """
 
     def __init__(
-        self, config: TrainConfig, kind: str, columns: Sequence[str], *, dataset: str | None = None
+        self,
+        config: TrainConfig,
+        kind: str,
+        columns: Sequence[str],
+        *,
+        dataset: str | None = None,
+        beside: frozenset[str] = frozenset(),
     ) -> None:
         """Check that the run may start or go on here; nothing is written yet.
 
@@ -71,6 +78,7 @@ class RunFolder:
             kind: "pretrain" or "finetune".
             columns: of metrics.csv; one is "step".
             dataset: digest of the images, where they come from formulas.
+            beside: names that a new run's folder may hold already.
 
         Raises:
             InputError: the folder holds something else, or a run of another config or dataset, or what the config
@@ -81,7 +89,8 @@ class RunFolder:
         self.columns = tuple(columns)
         self.stopping = Stopping()
         self._config, self._kind, self._dataset = config, kind, dataset
-        self._earlier: list[dict[str, Any]] = _check_folder(config, kind, dataset)
+        self._beside = beside | {LOCK_FILE}
+        self._earlier: list[dict[str, Any]] = _check_folder(config, kind, dataset, self._beside)
         self._processes = processes()
         self._writes = self._processes.rank == 0
         if self._writes:
@@ -179,12 +188,14 @@ class RunFolder:
         Raises:
             InputError: another process holds it, or has begun a run in it meanwhile.
         """
+        if dist.is_available() and dist.is_initialized():
+            dist.barrier()  # all have looked at the folder: now it may change
         if self._writes:
             self._made_folder = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             self._open.enter_context(locked(self.path / LOCK_FILE, "out"))
             try:
-                self._earlier = _check_folder(self._config, self._kind, self._dataset)
+                self._earlier = _check_folder(self._config, self._kind, self._dataset, self._beside)
             except BaseException:
                 self._open.close()
                 raise
@@ -251,7 +262,9 @@ class RunFolder:
         }
 
 
-def _check_folder(config: TrainConfig, kind: str, dataset: str | None) -> list[dict[str, Any]]:
+def _check_folder(
+    config: TrainConfig, kind: str, dataset: str | None, beside: frozenset[str]
+) -> list[dict[str, Any]]:
     """Return the earlier sessions of the run that `config` may continue; none for a new run."""
     out = config.out
     if out.exists() and not out.is_dir():
@@ -259,7 +272,7 @@ def _check_folder(config: TrainConfig, kind: str, dataset: str | None) -> list[d
     if not config.resume:
         if (out / RUN_FILE).exists():
             raise InputError(f"out must be a new folder, got {out}: it holds a run; --resume continues it")
-        if out.is_dir() and any(path.name != LOCK_FILE for path in out.iterdir()):
+        if out.is_dir() and any(path.name not in beside for path in out.iterdir()):
             raise InputError(f"out must be a new or empty folder, got {out}: it holds other files")
         return []
     if not (out / RUN_FILE).is_file():

@@ -20,14 +20,15 @@ class FinetuneConfig(TrainConfig):
     free_on_resume = TrainConfig.free_on_resume | {"epochs", "test_limit", "eval_every"}
 
     data: str
-    """The word digits; a folder: images in class sub-folders, or Parquet files (Hugging Face); or a dataset as timm's
-    create_dataset names it, for example torch/cifar10, hfds/NAME, wds/NAME, with its files in data_root."""
+    """The word digits; a folder: images in class sub-folders, or Parquet files (Hugging Face); a .tar of class folders;
+    or a dataset as timm's create_dataset names it: torch/cifar10, hfds/NAME, hfids/NAME, tfds/NAME, wds/NAME, with its
+    files in data_root."""
     data_root: Path | None = None
     """Folder of the files of a dataset that timm opens."""
     train_split: str | None = None
     """Name of the split to train on; None finds it."""
     test_split: str | None = None
-    """Name of the split to test on; None finds it."""
+    """Name of the split to test on; None finds it, or holds out a fifth of each class."""
     download: bool = False
     """Let a dataset that timm opens be downloaded to data_root."""
     weights: Path | None = None

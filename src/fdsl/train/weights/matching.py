@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,9 @@ def _adapt(stored: dict[str, Tensor], model: nn.Module, path: Path) -> dict[str,
             # a distilled DeiT in a plain one: its second token goes, and so does that token's position
             kept = [0, *range(2, tensors["pos_embed"].shape[1])]
             tensors["pos_embed"] = tensors["pos_embed"][:, kept]
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # what torch says of how timm (1.0.31) resamples Swin's position biases: slow, and in an older style
+            warnings.filterwarnings("ignore", "torch.searchsorted|Using a non-tuple sequence", UserWarning)
             return filters[0](tensors, model) if filters else tensors
     except Exception as error:  # a filter checks little: it takes the file to be of its model
         raise DataError(f"{path} must fit the model {type(model).__name__}: {first_line(error)}") from error

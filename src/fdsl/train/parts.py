@@ -1,0 +1,92 @@
+"""Runs that are parts of another: which of them is done, which goes on, which begins.
+
+The first process looks, and tells the others, which would see what it has begun to write.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from lightning.fabric import Fabric
+
+from fdsl.errors import DataError, InputError
+from fdsl.train.config import FinetuneConfig
+from fdsl.train.run import RESULT_FILE, RUN_FILE
+
+
+def check_whole(config: FinetuneConfig, fabric: Fabric, part: str) -> None:
+    """Check that a run of several parts may begin or go on in its folder.
+
+    Args:
+        config: of the whole.
+        fabric: knows the processes.
+        part: what the names of the folders of its parts begin with.
+
+    Raises:
+        InputError: the folder holds something and the run does not resume, or it resumes and there is nothing to.
+    """
+    if problem := fabric.broadcast(_problem(config, part) if fabric.is_global_zero else None):
+        raise InputError(problem)
+
+
+def _problem(config: FinetuneConfig, part: str) -> str | None:
+    out = config.out
+    if out.exists() and not out.is_dir():
+        return f"out must be a folder, got {out}: it is a file"
+    names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    parts = [name for name in names if name.startswith(part)]
+    if not config.resume:
+        hint = (
+            "it holds a run; --resume continues it" if parts or RUN_FILE in names else "it holds other files"
+        )
+        return f"out must be a new or empty folder, got {out}: {hint}" if names else None
+    if not parts:
+        return f"resume must find a run of these parts in out, got {out}: it holds no {part}"
+    others = [name for name in names if name not in parts and not name.startswith(".")]
+    if RUN_FILE not in names and others:
+        return f"out must hold the parts of a run alone, got {out}: it holds {others[0]}, too"
+    return None
+
+
+def resumed(config: FinetuneConfig, fabric: Fabric) -> FinetuneConfig:
+    """Return `config` so that it continues its run if there is one, and otherwise begins it."""
+    return replace(config, resume=fabric.broadcast((config.out / RUN_FILE).is_file()))
+
+
+def finished(config: FinetuneConfig, fabric: Fabric) -> dict[str, Any] | None:
+    """Return the result of the run that `config` asks for if it is done; None if any of it is left to do.
+
+    Raises:
+        DataError: a file of it is damaged.
+    """
+    return fabric.broadcast(_finished(config) if fabric.is_global_zero else None)
+
+
+def _finished(config: FinetuneConfig) -> dict[str, Any] | None:
+    if not (config.out / RESULT_FILE).is_file():
+        return None
+    stored = config.defaults() | read_json(config, RUN_FILE)["config"]
+    asked = config.to_json()
+    same = all(stored.get(name) == value for name, value in asked.items() if name not in KEEPING)
+    return read_json(config, RESULT_FILE) if same else None
+
+
+KEEPING = FinetuneConfig.free_on_resume - {"epochs", "test_limit", "eval_every"}
+"""Fields that change nothing a run comes to."""
+
+
+def read_json(config: FinetuneConfig, name: str) -> dict[str, Any]:
+    """Return what a JSON file in the folder of a run holds.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path = config.out / name
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        dict(content.get("config", {}))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} must describe a run, but cannot be read: {error!r}") from error
+    return content
