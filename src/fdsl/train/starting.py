@@ -29,7 +29,7 @@ def architecture_of(config: FinetuneConfig) -> Architecture:
     described = describe_weights(config.weights) if config.weights is not None else None
     if config.weights is not None and described is None and config.model is None:
         raise InputError(
-            f"model must be given, got None: neither a config.json beside {config.weights} nor the file says what it is of"
+            f"model must be given, got None: neither {config.weights} nor a config.json beside it says what it is of"
         )
     args = parse_options("model_args", config.model_args)
     if described is None:
