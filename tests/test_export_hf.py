@@ -24,8 +24,8 @@ import fdsl  # noqa: E402
 from fdsl.cli import main  # noqa: E402
 from fdsl.errors import DataError, InputError  # noqa: E402
 from fdsl.train import FinetuneConfig, PretrainConfig  # noqa: E402
-from fdsl.train.export import export_hf  # noqa: E402
-from fdsl.train.finished import read_finished  # noqa: E402
+from fdsl.train.publishing.export import export_hf  # noqa: E402
+from fdsl.train.publishing.finished import read_finished  # noqa: E402
 from tiny_runs import contents, finetune_config, pretrain_config, run_config  # noqa: E402
 
 FILES = {"README.md", "config.json", "metrics.csv", "model.safetensors", "training.json"}

@@ -22,10 +22,10 @@ from fdsl.errors import DataError, InputError  # noqa: E402
 from fdsl.evaluate.runs import read_run  # noqa: E402
 from fdsl.train import finetune, finetune_seeds  # noqa: E402
 from fdsl.train.accuracy import Predictions, predict  # noqa: E402
-from fdsl.train.answers import write_answers  # noqa: E402
-from fdsl.train.batches import TrainingBatches  # noqa: E402
+from fdsl.train.finetuning.answers import write_answers  # noqa: E402
+from fdsl.train.finetuning.batches import TrainingBatches  # noqa: E402
+from fdsl.train.finetuning.sampling import Balanced, Shuffled  # noqa: E402
 from fdsl.train.learner import Learner  # noqa: E402
-from fdsl.train.sampling import Balanced, Shuffled  # noqa: E402
 from tiny_runs import contents, finetune_config, run_until  # noqa: E402
 
 UNEVEN = np.array([0] * 40 + [1] * 7 + [2] * 2 + [4] * 11)

@@ -18,8 +18,8 @@ from torch import nn  # noqa: E402
 from fdsl.errors import InputError  # noqa: E402
 from fdsl.train import finetune  # noqa: E402
 from fdsl.train.device import make_fabric  # noqa: E402
+from fdsl.train.finetuning.starting import architecture_of, freeze_backbone, starting_model  # noqa: E402
 from fdsl.train.learner import Learner  # noqa: E402
-from fdsl.train.starting import architecture_of, freeze_backbone, starting_model  # noqa: E402
 from tiny_runs import TINY, finetune_config, metrics, run_until  # noqa: E402
 
 CONV = ("depths=[1,1,1,1]", "dims=[8,16,32,64]")

@@ -26,8 +26,8 @@ from safetensors.torch import load_file  # noqa: E402
 from fdsl.data.real import open_images  # noqa: E402
 from fdsl.errors import InputError  # noqa: E402
 from fdsl.processes import Processes, processes  # noqa: E402
-from fdsl.train.batches import TrainingBatches  # noqa: E402
 from fdsl.train.checkpoint import list_checkpoints  # noqa: E402
+from fdsl.train.finetuning.batches import TrainingBatches  # noqa: E402
 from forked import as_arguments, end, start_group  # noqa: E402
 from tiny_runs import finetune_config, metrics, pretrain_config, run_config  # noqa: E402
 

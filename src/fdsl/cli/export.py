@@ -38,7 +38,7 @@ def hf(argv: list[str]) -> None:
     """Parse `argv` into an `ExportHfConfig` and write the folder."""
     require("export", "train")
     config = parse(ExportHfConfig, "export hf", argv)
-    from fdsl.train.export import export_hf
+    from fdsl.train.publishing.export import export_hf
 
     folder = export_hf(config.run, config.out, name=config.name, terms=config.license)
     print(

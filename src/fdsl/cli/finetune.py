@@ -59,7 +59,7 @@ def _show(*folders: Path) -> None:
     if processes().rank or any(find_spec(module) is None for module in EXTRAS["report"]):
         return
     from fdsl.evaluate.confusion import PICTURE_FILE, picture_confusion
-    from fdsl.train.answers import CONFUSION_FILE
+    from fdsl.train.finetuning.answers import CONFUSION_FILE
 
     for folder in folders:
         if (folder / CONFUSION_FILE).is_file():  # not of thousands of classes

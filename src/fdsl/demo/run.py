@@ -44,8 +44,8 @@ from fdsl.files import write_json, write_text
 from fdsl.formulas import family
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
 from fdsl.train.config import family_fields
+from fdsl.train.finetuning.images import TEST_SEED
 from fdsl.train.progress import hushed
-from fdsl.train.real_data import TEST_SEED
 from fdsl.train.recipes import batch_for, probe_rcdb100, threads_for
 
 RUN_NAME = re.compile(r"run-([1-9]\d*)")

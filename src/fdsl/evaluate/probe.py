@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from fdsl.data.standardize import Standardize
 from fdsl.errors import DataError, InputError
 from fdsl.train.accuracy import BATCH
-from fdsl.train.batches import SquareImages
 from fdsl.train.config import FinetuneConfig
 from fdsl.train.device import borrowed_state, make_fabric
-from fdsl.train.real_data import open_splits, squares, statistics
-from fdsl.train.starting import architecture_of, starting_model
+from fdsl.train.finetuning.batches import SquareImages
+from fdsl.train.finetuning.images import open_splits, squares, statistics
+from fdsl.train.finetuning.starting import architecture_of, starting_model
 from fdsl.train.weights import load_weights
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

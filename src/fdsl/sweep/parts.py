@@ -13,10 +13,10 @@ from fdsl.evaluate.probe import extract, judge
 from fdsl.evaluate.runs import Run, read_object, read_run
 from fdsl.files import write_json
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
-from fdsl.train.answers import CONFUSION_FILE, PREDICTIONS_FILE
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
 from fdsl.train.checkpoint import list_checkpoints
 from fdsl.train.config import TrainConfig
+from fdsl.train.finetuning.answers import CONFUSION_FILE, PREDICTIONS_FILE
 from fdsl.train.run import METRICS_FILE, RESULT_FILE, RUN_FILE
 from fdsl.train.trackers import BOARD
 from fdsl.train.weights import CONFIG_FILE, WEIGHTS_FILE

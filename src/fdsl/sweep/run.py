@@ -27,9 +27,9 @@ from fdsl.sweep.results import JSON_FILE, PLOT_FILE, Measured, Row, SweepResult,
 from fdsl.sweep.sweeps import Point
 from fdsl.train import FinetuneConfig, PretrainConfig
 from fdsl.train.config import family_fields, parse_options
+from fdsl.train.finetuning.images import open_splits
 from fdsl.train.model import build_model
 from fdsl.train.progress import hushed
-from fdsl.train.real_data import open_splits
 from fdsl.train.recipes import batch_for, probe_rcdb100, threads_for
 
 LOCK_FILE = "sweep.lock"

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from fdsl.train.config import FinetuneConfig, PretrainConfig
 
 if TYPE_CHECKING:
-    from fdsl.train.export import export_hf
-    from fdsl.train.finetuning import FinetuneResult, finetune
+    from fdsl.train.finetuning import FinetuneResult, SeedsResult, finetune, finetune_seeds
     from fdsl.train.pretraining import PretrainResult, pretrain
-    from fdsl.train.series import SeedsResult, finetune_seeds
+    from fdsl.train.publishing.export import export_hf
     from fdsl.train.weights import load_weights, save_weights
 
 __all__ = [
@@ -34,10 +33,10 @@ __all__ = [
 _HOMES = {
     "FinetuneResult": "finetuning",
     "PretrainResult": "pretraining",
-    "SeedsResult": "series",
-    "export_hf": "export",
+    "SeedsResult": "finetuning",
+    "export_hf": "publishing.export",
     "finetune": "finetuning",
-    "finetune_seeds": "series",
+    "finetune_seeds": "finetuning",
     "load_weights": "weights",
     "pretrain": "pretraining",
     "save_weights": "weights",

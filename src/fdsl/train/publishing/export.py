@@ -13,9 +13,9 @@ from torch import nn
 
 from fdsl.errors import DataError, InputError
 from fdsl.files import atomic_folder, check_new_folder, write_json, write_text
-from fdsl.train.card import Weights, model_card
-from fdsl.train.finished import read_finished
 from fdsl.train.model import first_line
+from fdsl.train.publishing.card import Weights, model_card
+from fdsl.train.publishing.finished import read_finished
 from fdsl.train.run import METRICS_FILE
 from fdsl.train.segmentation import HEAD_FILE
 from fdsl.train.weights import CONFIG_FILE, WEIGHTS_FILE, describe_weights

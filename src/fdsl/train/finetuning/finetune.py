@@ -13,18 +13,24 @@ from torch import nn
 from fdsl.data.real import RealImages
 from fdsl.errors import InputError
 from fdsl.train.accuracy import Predictions
-from fdsl.train.answers import write_answers
 from fdsl.train.config import FinetuneConfig
 from fdsl.train.device import borrowed_state, describe, make_fabric
-from fdsl.train.finetune_task import FinetuneTask
+from fdsl.train.finetuning.answers import write_answers
+from fdsl.train.finetuning.images import open_splits
+from fdsl.train.finetuning.parts import check_whole, finished, resumed
+from fdsl.train.finetuning.starting import (
+    architecture_of,
+    filled_model,
+    freeze_backbone,
+    starting_model,
+    take_over,
+)
+from fdsl.train.finetuning.task import FinetuneTask
 from fdsl.train.learner import Learner
 from fdsl.train.loop import train
 from fdsl.train.meter import Meter
-from fdsl.train.parts import check_whole, finished, resumed
 from fdsl.train.progress import say
-from fdsl.train.real_data import open_splits
 from fdsl.train.run import RunFolder
-from fdsl.train.starting import architecture_of, filled_model, freeze_backbone, starting_model, take_over
 from fdsl.train.weights import Architecture, MatchReport, save_weights
 
 PROBE = "probe"

@@ -18,7 +18,7 @@ from fdsl.cores import usable_cores
 from fdsl.data.real import RealImages
 from fdsl.random import Purpose, blocks, integer, uniform
 from fdsl.train.config.finetune import Sampling as Order
-from fdsl.train.sampling import STREAM, Balanced, Sampling, Shuffled
+from fdsl.train.finetuning.sampling import STREAM, Balanced, Sampling, Shuffled
 
 T = TypeVar("T")
 Batch = tuple[Tensor, Tensor]

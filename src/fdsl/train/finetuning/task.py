@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from fdsl.data.mixing import Mixing
 from fdsl.data.real import RealImages
 from fdsl.train.accuracy import BATCH, Predictions, predict
-from fdsl.train.batches import TrainingBatches
 from fdsl.train.config import FinetuneConfig
 from fdsl.train.device import batch_of_one
+from fdsl.train.finetuning.batches import TrainingBatches
+from fdsl.train.finetuning.images import method_for, squares, statistics
 from fdsl.train.meter import Window
-from fdsl.train.real_data import method_for, squares, statistics
 from fdsl.train.run import Number
 
 

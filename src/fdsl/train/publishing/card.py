@@ -13,7 +13,7 @@ from fdsl import __version__
 from fdsl.formulas import family_class
 from fdsl.formulas.altered import Alteration
 from fdsl.train.config import family_fields
-from fdsl.train.finished import FinishedRun
+from fdsl.train.publishing.finished import FinishedRun
 
 TAGS = ("fdsl", "formula-driven-supervised-learning", "synthetic-data", "timm")
 RIGHT = {

@@ -8,8 +8,8 @@ import torch
 from fdsl.data.real import RealImages, at_most, few_labels, open_both, shots_of
 from fdsl.data.standardize import Standardize
 from fdsl.errors import DataError
-from fdsl.train.batches import EVAL_CROP, Method, SquareImages
 from fdsl.train.config import FinetuneConfig
+from fdsl.train.finetuning.batches import EVAL_CROP, Method, SquareImages
 
 STATISTICS_IMAGES = 1024
 SMALL = 64  # pixels; up to here a shift is the usual augmentation, above it a random crop
