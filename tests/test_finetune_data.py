@@ -225,12 +225,12 @@ def _stop_in_seed(config: Any, seed: int, update: int) -> None:
     original, made = Learner.update, 0
     updates = 7  # of each seed: 2 passes over 20 images in batches of 6
 
-    def interrupted(self: Learner, images: Any, targets: Any, step: int) -> Any:
+    def interrupted(self: Learner, images: Any, targets: Any, step: int, **how: Any) -> Any:
         nonlocal made
         made += 1
         if made == config.seeds.index(seed) * updates + update:
             raise KeyboardInterrupt
-        return original(self, images, targets, step)
+        return original(self, images, targets, step, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Learner, "update", interrupted)

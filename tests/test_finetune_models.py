@@ -100,12 +100,12 @@ def _stop_at(config: Any, update: int) -> None:
     """Interrupt a fine-tuning during an update, counted over the probe's, too."""
     original, made = Learner.update, 0
 
-    def interrupted(self: Learner, images: Any, targets: Any, step: int) -> Any:
+    def interrupted(self: Learner, images: Any, targets: Any, step: int, **how: Any) -> Any:
         nonlocal made
         made += 1
         if made == update:
             raise KeyboardInterrupt
-        return original(self, images, targets, step)
+        return original(self, images, targets, step, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Learner, "update", interrupted)
