@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
+
+try:
+    from torch.distributed.tensor import DTensor, distribute_tensor
+except ImportError:  # before torch 2.5
+    from torch.distributed._tensor import DTensor, distribute_tensor  # type: ignore[attr-defined]
 
 
 def whole(state: Any, *, keep: bool = True) -> Any:
