@@ -253,12 +253,12 @@ def test_stopped_anywhere_it_comes_to_the_same_numbers(
 ) -> None:
     config, original, made = config_of(tmp_path / "sweep"), Learner.update, 0
 
-    def update(self: Learner, *arguments: Any) -> Any:
+    def update(self: Learner, *arguments: Any, **how: Any) -> Any:
         nonlocal made
         made += 1
         if made == stop:
             raise KeyboardInterrupt
-        return original(self, *arguments)
+        return original(self, *arguments, **how)
 
     monkeypatch.setattr(Learner, "update", update)
     if killed:  # what a killed run had no time for
@@ -385,7 +385,7 @@ def test_finetuning_stopped_after_its_checkpoint_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("fdsl.train.finetuning.save_weights", stop)
+        patch.setattr("fdsl.train.finetuning.single.save_weights", stop)
         with pytest.raises(KeyboardInterrupt):
             run_sweep(again)
     assert list((part / "checkpoints").iterdir())

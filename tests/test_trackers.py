@@ -71,6 +71,9 @@ def records(file: Path) -> Iterator[Any]:
 
 def sessions(out: Path) -> list[dict[str, Any]]:
     """Return what each session of a run would send to Weights & Biases: id, names, config, rows, exit code."""
+    import wandb
+
+    wandb.teardown()  # its service may write after a run is finished, and has written once it has ended
     found = []
     for file in sorted((out / "wandb").glob("offline-run-*/run-*.wandb")):
         session: dict[str, Any] = {"rows": {}, "exit": None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fdsl.train.finetuning.finetune import FinetuneResult, finetune
 from fdsl.train.finetuning.seeds import SeedsResult, finetune_seeds
+from fdsl.train.finetuning.single import FinetuneResult, finetune
 
 __all__ = ["FinetuneResult", "SeedsResult", "finetune", "finetune_seeds"]

@@ -20,8 +20,8 @@ from fdsl.errors import DataError, InputError
 from fdsl.files import write_json, write_text
 from fdsl.train.config import FinetuneConfig
 from fdsl.train.device import make_fabric
-from fdsl.train.finetuning.finetune import finetune
 from fdsl.train.finetuning.parts import check_whole, finished, read_json, resumed
+from fdsl.train.finetuning.single import finetune
 from fdsl.train.progress import say
 from fdsl.train.run import METRICS_FILE, RESULT_FILE, RUN_FILE
 
