@@ -156,7 +156,7 @@ def test_weights_that_tell_too_little_are_refused(weights: Path, tmp_path: Path)
     with pytest.raises(InputError, match="does not exist"):
         probe(tmp_path / "nowhere", "digits")
     shutil.copy(weights / "model.safetensors", tmp_path / "lone.safetensors")
-    with pytest.raises(InputError, match="nor a config.json beside it"):
+    with pytest.raises(InputError, match=r"nor a config\.json beside it"):
         probe(tmp_path / "lone.safetensors", "digits")
     folder = tmp_path / "copy"
     shutil.copytree(weights, folder)
