@@ -16,7 +16,7 @@ from fdsl.train.accuracy import Predictions
 from fdsl.train.config import FinetuneConfig
 from fdsl.train.device import borrowed_state, describe, make_fabric
 from fdsl.train.finetuning.answers import write_answers
-from fdsl.train.finetuning.images import open_splits
+from fdsl.train.finetuning.images import open_splits, shown_share
 from fdsl.train.finetuning.parts import check_whole, finished, resumed
 from fdsl.train.finetuning.starting import (
     architecture_of,
@@ -158,6 +158,7 @@ def _fine_tune(config: FinetuneConfig, start: Start | None) -> FinetuneResult:
                 mean=task.standardize.mean,
                 std=task.standardize.std,
                 classes=images.classes,
+                share=shown_share(config, architecture.size),
             )
             write_answers(config.out, said, test_images.describe_each())
         run.finish(result.to_json())
