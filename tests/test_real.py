@@ -317,5 +317,5 @@ def test_images_without_a_white_are_refused(tmp_path: Path) -> None:
     for split in ("train", "test"):
         _write_folder(tmp_path / split, {"a": 0, "b": 1})
         Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / split / "a" / "real.tif")
-    with pytest.raises(DataError, match="real.tif cannot be read: its pixels are fractions"):
+    with pytest.raises(DataError, match=r"real\.tif cannot be read: its pixels are fractions"):
         open_images(tmp_path)[0]

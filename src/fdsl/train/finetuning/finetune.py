@@ -87,6 +87,8 @@ class Start:
 
     weights: Path
     accuracy: float
+    match: MatchReport | None
+    """How the weights that it started from itself met the model."""
 
 
 def finetune(config: FinetuneConfig) -> FinetuneResult:
@@ -127,7 +129,8 @@ def _probed(config: FinetuneConfig, fabric: Fabric) -> tuple[FinetuneConfig, Sta
         say(f"the head alone, in {probe.out}:")
         done = _fine_tune(resumed(probe, fabric), None).to_json()
     fabric.barrier()  # the weights are there once the first process has written them
-    return config, Start(weights=probe.out, accuracy=float(done["accuracy"]))
+    match = MatchReport.from_json(done["match"]) if done["match"] is not None else None
+    return config, Start(weights=probe.out, accuracy=float(done["accuracy"]), match=match)
 
 
 def _fine_tune(config: FinetuneConfig, start: Start | None) -> FinetuneResult:
@@ -187,7 +190,7 @@ def _model(
     if start is not None:
         model = starting_model(config, architecture, classes=classes)
         take_over(model, start.weights)
-        return model, None
+        return model, start.match
     model, match = filled_model(config, architecture, classes=classes)
     if config.freeze:
         freeze_backbone(model, architecture.model)
