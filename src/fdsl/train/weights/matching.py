@@ -59,9 +59,8 @@ class MatchReport:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         """Return the report that `to_json` returned as `content`."""
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-        )
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+        return cls(**fields)
 
 
 def load_weights(model: nn.Module, source: str | Path) -> MatchReport:
