@@ -212,6 +212,20 @@ def test_card_of_a_finetuning_knows_where_its_weights_come_from(runs: Path, tmp_
     assert training["result"]["match"]["matched"] == result["match"]["matched"]
 
 
+def test_card_of_a_probe_and_what_follows_it_knows_its_weights(runs: Path, tmp_path: Path) -> None:
+    given = {"weights": runs / "drawn", "model": None, "model_args": (), "size": None}
+    result = run_config(finetune_config(tmp_path / "run", epochs=1, probe_epochs=2, **given))
+    text = (export_hf(tmp_path / "run", tmp_path / "hub") / "README.md").read_text()
+    probe = _read(tmp_path / "run" / "probe" / "result.json")
+    assert result.match.to_json() == probe["match"] == _read(tmp_path / "run" / "result.json")["match"]
+    for fact in (
+        f"those of drawn ({probe['match']['matched']} tensors), with a new head that learned alone for 2 passes first",
+        f"| accuracy of the head alone, before all of the model learned | {probe['accuracy']:.1%} |",
+        f"| the same a class, on average over the classes | {result.class_average_accuracy:.1%} |",
+    ):
+        assert fact in text, fact
+
+
 def test_weights_made_again_or_moved_are_not_claimed(runs: Path, tmp_path: Path) -> None:
     for name in ("drawn", "tuned"):
         shutil.copytree(runs / name, tmp_path / name)
@@ -328,6 +342,14 @@ def test_unfinished_session_is_told(runs: Path, tmp_path: Path) -> None:
     run["finished"] = None
     (tmp_path / "run" / "run.json").write_text(json.dumps(run))
     with pytest.raises(InputError, match=r"its last session did not end; --resume continues it"):
+        export_hf(tmp_path / "run", tmp_path / "hub")
+
+
+def test_folder_of_several_seeds_names_them(runs: Path, tmp_path: Path) -> None:
+    for place in ("", "seed-4", "seed-5"):
+        shutil.copytree(runs / "tuned", tmp_path / "run" / place, dirs_exist_ok=True)
+    (tmp_path / "run" / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="it holds runs of 2, seed-4 is the first"):
         export_hf(tmp_path / "run", tmp_path / "hub")
 
 

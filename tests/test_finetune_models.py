@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("timm")
+timm = pytest.importorskip("timm")
 pytest.importorskip("lightning.fabric")
 
 from safetensors.torch import load_file  # noqa: E402
 from torch import nn  # noqa: E402
 
+from fdsl.data.real import at_most, open_images  # noqa: E402
 from fdsl.errors import InputError  # noqa: E402
 from fdsl.train import finetune  # noqa: E402
 from fdsl.train.device import make_fabric  # noqa: E402
@@ -174,3 +177,17 @@ def test_a_frozen_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     finetune(of_model("resnet", tmp_path / "stopped", freeze=True, labels=10, resume=True))
     whole, stopped = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped"))
     assert whole == stopped
+
+
+@pytest.mark.parametrize("augment", ["pad", "crop"])
+def test_timm_prepares_images_as_they_were_tested(tmp_path: Path, augment: Any) -> None:
+    finetune(finetune_config(tmp_path / "run", augment=augment, epochs=1))
+    model = timm.create_model(f"local-dir:{tmp_path / 'run'}", pretrained=True).eval()
+    prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+    images = at_most(open_images("digits", "test"), 20, 0)
+    with torch.inference_mode():
+        shares = torch.stack([model(prepare(images[n][0])[None])[0].softmax(0) for n in range(20)])
+    with (tmp_path / "run" / "predictions.csv").open(encoding="utf-8") as file:
+        said = [float(row["confidence"]) for row in csv.DictReader(file)]
+    # timm resizes to whole pixels, then crops: not the same pixels to the last, but the same part of the image
+    assert np.allclose(shares.amax(1), said, atol=0.01)

@@ -93,7 +93,7 @@ def test_folder_without_a_split_is_split_the_same_way_each_time(tmp_path: Path) 
 def test_test_folder_must_not_hold_classes_that_training_lacks(tmp_path: Path) -> None:
     _write_folder(tmp_path / "train", {"a": 1, "b": 1})
     _write_folder(tmp_path / "test", {"a": 1, "b": 1, "c": 1})
-    with pytest.raises(DataError, match="got 'c' too"):
+    with pytest.raises(DataError, match="train every class it tests, got test images of 'c' alone"):
         open_images(tmp_path, "test")
 
 
@@ -300,3 +300,22 @@ def test_shots_are_of_each_class_and_fewer_are_among_more() -> None:
     assert _identities(few) != _identities(shots_of(images, 5, seed=4))
     with pytest.raises(InputError, match=r"shots must be at most 87, got 100: class '8' has no more images"):
         shots_of(images, 100, seed=0)
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif", "deep.ppm"])
+def test_images_of_16_bits_keep_their_grays(tmp_path: Path, name: str) -> None:
+    for split in ("train", "test"):
+        _write_folder(tmp_path / split, {"a": 0, "b": 1})
+        grays = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+        Image.fromarray(grays).save(tmp_path / split / "a" / name)
+    image, _ = open_images(tmp_path)[0]
+    assert image.mode == "RGB"
+    assert np.array_equal(np.asarray(image)[..., 1].ravel(), np.arange(256))
+
+
+def test_images_without_a_white_are_refused(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        _write_folder(tmp_path / split, {"a": 0, "b": 1})
+        Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / split / "a" / "real.tif")
+    with pytest.raises(DataError, match=r"real\.tif cannot be read: its pixels are fractions"):
+        open_images(tmp_path)[0]

@@ -282,6 +282,11 @@ def test_without_download_hugging_face_is_not_asked(tmp_path: Path) -> None:
         open_both("hfds/some/where", root=tmp_path)
 
 
+def test_a_format_of_hugging_face_is_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="data must be hfds/FOLDER or hfds/NAME, got 'hfds/imagefolder'"):
+        open_both("hfds/imagefolder", root=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "pip"),
     [("hfds/x", "datasets"), ("hfids/x", "datasets"), ("tfds/x", "tensorflow-datasets tensorflow")],

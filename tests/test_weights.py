@@ -52,6 +52,13 @@ def test_timm_loads_the_folder_as_it_is(tmp_path: Path) -> None:
     assert backbone(images).shape == (2, 16)
 
 
+def test_weights_are_as_readable_as_any_file(tmp_path: Path) -> None:
+    folder = _save(_vit(), tmp_path / "w")
+    (folder / "other").touch()
+    modes = {path.stat().st_mode for path in folder.iterdir()}
+    assert len(modes) == 1
+
+
 def test_convolutional_models_go_the_same_way(tmp_path: Path) -> None:
     model = build_model("resnet10t", {}, size=32, classes=5).eval()
     _save(model, tmp_path / "w")

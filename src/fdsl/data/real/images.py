@@ -48,7 +48,7 @@ class RealImages:
         """
         at = int(self.source_index[index])
         try:
-            image = self.open_image(at).convert("RGB")
+            image = _rgb(self.open_image(at))
         except Exception as error:
             # A damaged file makes Pillow's decoders fail as it comes: struct.error, EOFError, zlib.error, ...
             unknown = isinstance(error, UnidentifiedImageError)
@@ -76,6 +76,22 @@ class RealImages:
         if not good:
             raise DataError(f"{self.name} must hold readable images, got none among {len(self)}")
         return replace(self.subset(np.array(good, np.int64)), skipped=tuple(skipped))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Return `image` as RGB of 8 bits.
+
+    Raises:
+        ValueError: nothing says which of its numbers is white.
+    """
+    # Pillow cuts what lies above 255 off, which would leave little but white of 16 bits.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        levels = np.asarray(image).astype(np.float32) * np.float32(255 / 65535)
+        return Image.fromarray(np.round(levels).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        kind = "32-bit integers" if image.mode == "I" else "fractions"
+        raise ValueError(f"its pixels are {kind}; save it with 8 or 16 bits a channel")
+    return image.convert("RGB")
 
 
 def labelled(

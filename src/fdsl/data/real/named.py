@@ -27,6 +27,8 @@ TRAIN = ("train", "training")
 REST = ("test", "val", "validation", "valid", "eval", "evaluation")
 TWO = ("cifar10", "cifar100", "mnist", "kmnist", "fashion_mnist", "qmnist")
 """Names of torchvision with two splits, where timm takes any word but "train" for the other."""
+FORMATS = ("arrow", "imagefolder", "parquet", "webdataset")
+"""Names of Hugging Face under which it reads whatever lies in the current folder."""
 # timm knows which of torchvision's splits "train" and "val" are.
 SPLITS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(TWO, ("train", "test")),
@@ -135,10 +137,14 @@ class HuggingFace(Named):
         """Check that the package is there.
 
         Raises:
-            InputError: it is not.
+            InputError: it is not, or the name is that of a format.
         """
         super().__init__(name, root, download=download)
         self._id = name.partition("/")[2]
+        if self._id in FORMATS:
+            raise InputError(
+                f"data must be hfds/FOLDER or hfds/NAME, got {name!r}: that is a format, of no files"
+            )
         self._cache = str(root) if root is not None else None
         self._datasets = package("datasets", name, "datasets")
 

@@ -96,5 +96,7 @@ def with_classes(images: RealImages, classes: list[str]) -> RealImages:
     labels = moved[images.labels]
     if (labels < 0).any():
         unknown = images.classes[images.labels[int(labels.argmin())]]
-        raise DataError(f"{images.name} must hold the classes of the training images, got {unknown!r} too")
+        raise DataError(
+            f"{images.name} must train every class it tests, got test images of {unknown!r} alone"
+        )
     return replace(images, classes=classes, labels=labels)

@@ -53,7 +53,12 @@ def statistics(images: RealImages, size: int, device: torch.device) -> Standardi
 
 def squares(images: RealImages, config: FinetuneConfig, size: int) -> SquareImages:
     """Return `images` as they are tested: their middle, as square as the model wants them."""
-    return SquareImages(images, size, share=EVAL_CROP if method_for(config, size) == "crop" else 1.0)
+    return SquareImages(images, size, share=shown_share(config, size))
+
+
+def shown_share(config: FinetuneConfig, size: int) -> float:
+    """Return the share of the shorter side of an image that is seen when testing."""
+    return EVAL_CROP if method_for(config, size) == "crop" else 1.0
 
 
 def method_for(config: FinetuneConfig, size: int) -> Method:

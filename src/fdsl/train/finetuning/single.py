@@ -16,7 +16,7 @@ from fdsl.train.accuracy import Predictions
 from fdsl.train.config import FinetuneConfig
 from fdsl.train.device import borrowed_state, describe, make_fabric
 from fdsl.train.finetuning.answers import write_answers
-from fdsl.train.finetuning.images import open_splits
+from fdsl.train.finetuning.images import open_splits, shown_share
 from fdsl.train.finetuning.parts import check_whole, finished, resumed
 from fdsl.train.finetuning.starting import (
     architecture_of,
@@ -87,6 +87,8 @@ class Start:
 
     weights: Path
     accuracy: float
+    match: MatchReport | None
+    """How the weights that it started from itself met the model."""
 
 
 def finetune(config: FinetuneConfig) -> FinetuneResult:
@@ -127,7 +129,8 @@ def _probed(config: FinetuneConfig, fabric: Fabric) -> tuple[FinetuneConfig, Sta
         say(f"the head alone, in {probe.out}:")
         done = _fine_tune(resumed(probe, fabric), None).to_json()
     fabric.barrier()  # the weights are there once the first process has written them
-    return config, Start(weights=probe.out, accuracy=float(done["accuracy"]))
+    match = MatchReport.from_json(done["match"]) if done["match"] is not None else None
+    return config, Start(weights=probe.out, accuracy=float(done["accuracy"]), match=match)
 
 
 def _fine_tune(config: FinetuneConfig, start: Start | None) -> FinetuneResult:
@@ -158,6 +161,7 @@ def _fine_tune(config: FinetuneConfig, start: Start | None) -> FinetuneResult:
                 mean=task.standardize.mean,
                 std=task.standardize.std,
                 classes=images.classes,
+                share=shown_share(config, architecture.size),
             )
             write_answers(config.out, said, test_images.describe_each())
         run.finish(result.to_json())
@@ -186,7 +190,7 @@ def _model(
     if start is not None:
         model = starting_model(config, architecture, classes=classes)
         take_over(model, start.weights)
-        return model, None
+        return model, start.match
     model, match = filled_model(config, architecture, classes=classes)
     if config.freeze:
         freeze_backbone(model, architecture.model)

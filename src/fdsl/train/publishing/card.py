@@ -22,6 +22,11 @@ RIGHT = {
     "mask": "pixels of held-out images classified rightly",
 }
 """What the accuracy of a pre-training is a share of, by what was learned."""
+FURTHER = {
+    "class_average_accuracy": "the same a class, on average over the classes",
+    "probe_accuracy": "accuracy of the head alone, before all of the model learned",
+}
+"""What else a fine-tuning may have measured on its test images."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -168,8 +173,8 @@ def _data(run: FinishedRun) -> Iterator[str]:
         yield f"- family: {_family(run)}" + (f" ({fields})" if fields else "")
         if config["alter"]:
             yield f"- altered: {', '.join(config['alter'])}"
-        if run.classes:
-            yield f"- categories: {run.classes:,}, each one formula"
+        if classes := run.classes or config["classes"]:  # a segmentation's weights have no logits to count
+            yield f"- categories: {classes:,}, each one formula"
         each = config["instances"]
         yield f"- images of a category: {'never the same twice' if each is None else f'{each:,}'}"
         yield f"- digest of the dataset: `{run.dataset}`"
@@ -183,12 +188,14 @@ def _data(run: FinishedRun) -> Iterator[str]:
 def _start(run: FinishedRun) -> str:
     """Return what a fine-tuning started from, and how much of it fitted."""
     match = run.result.get("match")
+    passes = run.config["probe_epochs"]
+    head = f"a new head that learned alone for {passes:,} passes first" if passes else "a new head"
     if run.config.get("weights") is None or match is None:
-        return "random"
+        return f"random, with {head}" if passes else "random"
     part = f", from {match['part']}" if match.get("part") else ""
     left = len(match["missing"]) + len(match["mismatched"])
     random = f", {left} more left random" if left else ""
-    return f"those of {run.config['weights']} ({match['matched']} tensors{part}{random}), with a new head"
+    return f"those of {run.config['weights']} ({match['matched']} tensors{part}{random}), with {head}"
 
 
 def _family_fields(run: FinishedRun) -> dict[str, Any]:
@@ -205,6 +212,9 @@ def _measured(run: FinishedRun) -> str:
     result = run.result
     if run.kind == "finetune":
         rows = [(f"accuracy on {result['test_images']:,} test images", f"{result['accuracy']:.1%}")]
+        for name, what in FURTHER.items():
+            if result.get(name) is not None:
+                rows.append((what, f"{result[name]:.1%}"))
     else:
         rows = [(f"{RIGHT[result['target']]} (of {result['held_out']:,})", f"{result['accuracy']:.1%}")]
         if result.get("mean_iou") is not None:

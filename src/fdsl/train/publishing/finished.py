@@ -73,6 +73,10 @@ def read_finished(path: Path) -> FinishedRun:
         raise InputError(f"run must be the folder of a run, got {path}: it holds no {RUN_FILE}{hint}")
     run = _read(path / RUN_FILE)
     absent = [name for name in (RESULT_FILE, WEIGHTS_FILE, CONFIG_FILE) if not (path / name).is_file()]
+    if parts := sorted(found.parent.name for found in path.glob(f"seed-*/{RUN_FILE}")):
+        raise InputError(
+            f"run must be of one seed, got {path}: it holds runs of {len(parts)}, {parts[0]} is the first"
+        )
     if absent or not run.get("finished"):
         why = f"it holds no {absent[0]}" if absent else "its last session did not end"
         raise InputError(f"run must have finished, got {path}: {why}; --resume continues it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ def save_weights(
     mean: Sequence[float],
     std: Sequence[float],
     classes: Sequence[str],
+    share: float = 1.0,
 ) -> None:
     """Write `model` to `folder` so that timm loads it; each file appears whole or not at all.
 
@@ -35,6 +37,7 @@ def save_weights(
         mean: mean of the training pixels a channel, 3 values in 0..1.
         std: standard deviation of the training pixels a channel, 3 values in 0..1.
         classes: names of the classes, one a logit.
+        share: of the shorter side of an image, what the model sees of it when it is tested.
 
     Raises:
         DataError: the weights cannot be written; the disk is full, say.
@@ -43,7 +46,7 @@ def save_weights(
         "input_size": (3, size, size),
         "mean": tuple(mean),
         "std": tuple(std),
-        "crop_pct": 1.0,
+        "crop_pct": share,
         "interpolation": "bicubic",
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,5 +66,7 @@ def save_weights(
             )
         except SafetensorError as error:
             raise DataError(f"{folder / WEIGHTS_FILE} cannot be written: {error}") from error
+        # safetensors lets the owner alone read what it writes; the other file is as the user's umask has it
+        shutil.copymode(Path(temporary) / CONFIG_FILE, Path(temporary) / WEIGHTS_FILE)
         for name in (WEIGHTS_FILE, CONFIG_FILE):
             (Path(temporary) / name).replace(folder / name)
