@@ -183,6 +183,7 @@ def test_a_frozen_run_resumes_bit_for_bit(tmp_path: Path) -> None:
 def test_timm_prepares_images_as_they_were_tested(tmp_path: Path, augment: Any) -> None:
     finetune(finetune_config(tmp_path / "run", augment=augment, epochs=1))
     model = timm.create_model(f"local-dir:{tmp_path / 'run'}", pretrained=True).eval()
+    assert model.pretrained_cfg["crop_pct"] == (0.875 if augment == "crop" else 1.0)
     prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
     images = at_most(open_images("digits", "test"), 20, 0)
     with torch.inference_mode():

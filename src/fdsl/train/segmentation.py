@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn import functional
 from fdsl.errors import InputError
 from fdsl.files import atomic_path
 from fdsl.train.model import build_model, first_line
+from fdsl.train.weights.saving import CONFIG_FILE
 
 HEAD_FILE = "segmentation_head.safetensors"
 
@@ -88,8 +90,9 @@ def build_segmenter(
 
 
 def save_head(model: Segmenter, folder: Path) -> None:
-    """Write the head's `weight` and `bias` beside the backbone's weights."""
+    """Write the head's `weight` and `bias` beside the backbone's weights, which are there already."""
     with atomic_path(folder / HEAD_FILE) as temporary:
         save_file(
             {name: tensor.contiguous().cpu() for name, tensor in model.head.state_dict().items()}, temporary
         )
+        shutil.copymode(folder / CONFIG_FILE, temporary)  # safetensors lets the owner alone read what it writes
