@@ -18,6 +18,7 @@ from fdsl.errors import InputError, Stopped  # noqa: E402
 from fdsl.files import locked  # noqa: E402
 from fdsl.train import stopping  # noqa: E402
 from fdsl.train.checkpoint import list_checkpoints  # noqa: E402
+from fdsl.train.finetuning import finetune_seeds  # noqa: E402
 from fdsl.train.learner import Learner  # noqa: E402
 from fdsl.train.stopping import Stopping  # noqa: E402
 from tiny_runs import contents, finetune_config, pretrain_config, run_config, run_until  # noqa: E402
@@ -82,6 +83,14 @@ def test_a_damaged_checkpoint_takes_no_place_of_a_whole_one(
     run_config(pretrain_config(tmp_path / "whole"))
     weights = [(out / "model.safetensors").read_bytes() for out in (config.out, tmp_path / "whole")]
     assert weights[0] == weights[1]
+
+
+def test_a_seed_stopped_while_it_learns_the_head_goes_on(tmp_path: Path) -> None:
+    config = finetune_config(tmp_path / "run", seeds=(0, 1), probe_epochs=1, epochs=1)
+    seed_0 = dataclasses.replace(config, out=tmp_path / "run/seed-0", seeds=())
+    run_until(seed_0, 4)  # of the head: its run.json is that of the part alone
+    assert not (seed_0.out / "run.json").exists()
+    assert len(finetune_seeds(dataclasses.replace(config, resume=True)).accuracies) == 2
 
 
 def test_a_longer_run_has_no_result_before_its_end(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from lightning.fabric.strategies.model_parallel import ModelParallelStrategy
 from lightning.fabric.strategies.strategy import Strategy as FabricStrategy
 from torch import Tensor, nn
-from torch.distributed import DistNetworkError
+from torch.distributed import DistError, DistNetworkError
 from torch.distributed.device_mesh import DeviceMesh
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
@@ -128,6 +128,13 @@ def _meet(fabric: Fabric) -> None:
             else "MASTER_ADDR and MASTER_PORT must lead to process 0"
         )
         raise InputError(f"{wanted}, got {at}: {reason}") from error
+
+
+def lost(error: BaseException | None) -> bool:
+    """Whether an error says that a process this one computes with is gone."""
+    if isinstance(error, DistError):  # NCCL's is one
+        return True
+    return isinstance(error, RuntimeError) and "gloo/transport" in str(error)
 
 
 def shards(fabric: Fabric) -> bool:

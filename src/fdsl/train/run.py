@@ -27,7 +27,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from fdsl import __version__
-from fdsl.errors import DataError, InputError
+from fdsl.errors import DataError, InputError, LostProcess
 from fdsl.files import is_leftover, locked, names_file, write_json, write_text
 from fdsl.processes import processes
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
@@ -42,6 +42,7 @@ from fdsl.train.checkpoint import (
     sweep_leftovers,
 )
 from fdsl.train.config import TrainConfig
+from fdsl.train.device import lost
 from fdsl.train.progress import say
 from fdsl.train.stopping import Stopping
 from fdsl.train.trackers import Tracker, check_trackers, open_trackers, remove_traces
@@ -212,12 +213,16 @@ class RunFolder:
         self._open.enter_context(self.stopping)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         for tracker in self._trackers:
             tracker.close(finished=kind is None)
         if kind is not None and self._writes and not self._config.resume and not self.checkpoints():
             self._remove()
         self._open.close()
+        if lost(error):
+            raise LostProcess(
+                "another process has ended before this one: what it said last is the reason"
+            ) from error
 
     def _prune(self, step: int) -> None:
         every = self._config.keep_every * self._config.checkpoint_every
