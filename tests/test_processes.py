@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import os
@@ -97,6 +98,40 @@ def test_finetuning_in_two_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_each_process_tests_the_weights_that_are_saved(tmp_path: Path, strategy: str) -> None:
+    """Their batch norms have seen different images."""
+    config = finetune_config(
+        tmp_path / "run",
+        model="resnet10t",
+        model_args=(),
+        epochs=1,
+        test_limit=21,
+        strategy=strategy,
+        optimizer="sgd",
+    )
+    assert _run(config, 2) == [0, 0], _said(config) + _said(config, 1)
+    both = _confidences(config.out)
+    run_config(dataclasses.replace(config, resume=True))  # it is done: only the test is made again
+    assert len(both) == 21
+    np.testing.assert_allclose(both, _confidences(config.out), rtol=1e-3, atol=1e-5)
+
+
+def _confidences(out: Path) -> list[float]:
+    with (out / "predictions.csv").open(newline="") as file:
+        return [float(row["confidence"]) for row in csv.DictReader(file)]
+
+
+def test_a_process_that_is_left_alone_says_so(tmp_path: Path) -> None:
+    config = _pretraining(tmp_path / "run", samples=12_000)
+    group = start_group(as_arguments(config), config.out.with_suffix(".txt"), 2)
+    while all(process.is_alive() for process in group) and not list_checkpoints(config.out):
+        group[0].join(0.01)
+    group[1].kill()
+    assert end(*group) == [1, -signal.SIGKILL], _said(config)
+    assert "error: another process has ended before this one" in _said(config)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_killed_processes_go_on_bit_for_bit(tmp_path: Path, strategy: str) -> None:
     make = partial(_pretraining, strategy=strategy, drop_path=0.2, mixup=0.8, checkpoint_every=2)
     whole = make(tmp_path / "whole")
@@ -142,6 +177,7 @@ def test_a_signal_to_one_stops_all_with_a_checkpoint(tmp_path: Path) -> None:
     assert end(*group) == [75, 75], _said(config)
     step = int(list_checkpoints(config.out)[-1].stem.removeprefix("step-"))
     assert f"stopped by SIGUSR1 after update {step} of 1000" in _said(config)
+    assert not _said(config, 1), "one of them says so"
     assert not (config.out / "result.json").exists()
 
 

@@ -27,6 +27,10 @@ class Stopped(FdslError):
     """A signal asked a run to stop; it wrote a checkpoint first, and the same command with --resume goes on."""
 
 
+class LostProcess(FdslError):
+    """One of several processes has ended, and the others cannot go on; it has said why, if it could."""
+
+
 def check_int(field: str, value: object, low: int, high: int | None = None) -> int:
     """Return `value` if it is an integer in [low, high].
 

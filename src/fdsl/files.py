@@ -5,14 +5,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fdsl.errors import InputError
+
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 @contextmanager
@@ -23,14 +26,32 @@ def locked(path: str | Path, field: str) -> Iterator[None]:
         InputError: another process holds it; the message says that `field` must be free.
     """
     path = Path(path)
-    with path.open("a") as file:
+    with _claimed(path, field):
+        yield
+
+
+def _claimed(path: Path, field: str) -> IO[str]:
+    """Return the open lock file, locked; whoever closes it lets go."""
+    while True:
+        file = path.open("a")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+            file.close()  # who held it has deleted it meanwhile: the lock is another file now
         except BlockingIOError as error:
+            file.close()
             raise InputError(
                 f"{field} must be free, got {path.parent}: another process is running there"
             ) from error
-        yield
+        except BaseException:
+            file.close()
+            raise
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file is what a process that was killed in an `atomic_path` left, by its name."""
+    return _LEFTOVER.fullmatch(path.name) is not None
 
 
 @contextmanager
@@ -43,10 +64,22 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
-        yield temporary
-        os.replace(temporary, target)
+        with names_file(target):
+            yield temporary
+            os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def names_file(path: Path) -> Iterator[None]:
+    """Give errors of writing to `path` its name: the system's own leave it out, that of a full disk for one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
 
 
 def check_new_folder(field: str, target: str | Path) -> Path:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fdsl.errors import FdslError, InputError, Stopped, check_choice
+from fdsl.errors import FdslError, InputError, LostProcess, Stopped, check_choice
 from fdsl.processes import processes
 
 EXIT_OK = 0
@@ -66,8 +66,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (without the program's name) and return its exit code.
 
-    0 done; 1 a defect of fdsl; 2 unusable input, or a file that cannot be read or written; 75 a training was stopped by
-    SIGTERM or SIGUSR1 and can go on; 130 interrupted.
+    0 done; 1 a defect of fdsl, or another of several processes has ended; 2 unusable input, or a file that cannot be
+    read or written; 75 a training was stopped by SIGTERM or SIGUSR1 and can go on; 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
@@ -84,7 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         return _fail(str(interrupt) or "interrupted", EXIT_INTERRUPTED, debug)
     except Stopped as stopped:
+        if processes().rank:  # all stop for the same reason
+            return EXIT_STOPPED
         return _fail(str(stopped), EXIT_STOPPED, debug)
+    except LostProcess as error:
+        return _fail(str(error), EXIT_BUG, debug)
     except FdslError as error:
         return _fail(str(error), EXIT_BAD_INPUT, debug)
     except OSError as error:

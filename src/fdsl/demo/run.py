@@ -35,7 +35,7 @@ from fdsl.demo.page import (
     left_out,
     summary,
 )
-from fdsl.errors import InputError
+from fdsl.errors import InputError, Stopped
 from fdsl.evaluate.compare import ArmName, Comparison, verdict
 from fdsl.evaluate.report import Picture, Speed, render
 from fdsl.evaluate.runs import Run, read_run
@@ -140,11 +140,15 @@ def new_run_folder(out: Path) -> Iterator[Path]:
     folder.mkdir(parents=True)
     try:
         yield folder
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if is_new:
             with contextlib.suppress(OSError):
                 out.rmdir()
+        if isinstance(
+            error, (KeyboardInterrupt, Stopped)
+        ):  # its own words promise that the training can go on
+            raise type(error)("stopped in the midst of a demo, which leaves nothing") from error
         raise
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from fdsl.errors import InputError
+from fdsl.errors import InputError, Stopped
 from fdsl.evaluate.runs import Run, read_object
 from fdsl.files import locked, write_json
 from fdsl.formulas import family
@@ -83,9 +83,9 @@ def run_sweep(config: SweepConfig) -> SweepResult:
             )
         try:
             result = _run(plan, console)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped) as stop:
             console.print("stopped; the same command goes on from here")
-            raise
+            raise type(stop)("stopped in the midst of a sweep") from stop
     console.print(table(result))
     console.print(f"{config.out / PLOT_FILE} shows it", markup=False)
     return result

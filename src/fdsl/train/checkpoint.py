@@ -13,6 +13,7 @@ import hashlib
 import os
 import pickle
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from fdsl.errors import DataError
-from fdsl.files import atomic_path, write_text
+from fdsl.files import atomic_path, is_leftover, write_text
 
 FOLDER = "checkpoints"
 FORMAT = 2
@@ -44,7 +45,7 @@ def save_checkpoint(out: Path, step: int, content: dict[str, Any]) -> Path:
     Raises:
         OSError: the disk is full, say; earlier checkpoints are untouched.
     """
-    path = out / FOLDER / f"step-{step:08d}.pt"
+    path = checkpoint_path(out, step)
     with atomic_path(path) as temporary:
         with temporary.open("w+b") as file:
             try:
@@ -62,24 +63,36 @@ def save_checkpoint(out: Path, step: int, content: dict[str, Any]) -> Path:
     return path
 
 
-def prune_checkpoints(out: Path, keep_last: int, stays: int) -> None:
+def checkpoint_path(out: Path, step: int) -> Path:
+    """Return where the checkpoint after `step` updates of the run in `out` lies."""
+    return out / FOLDER / f"step-{step:08d}.pt"
+
+
+def prune_checkpoints(out: Path, step: int, keep_last: int, stays: int) -> None:
     """Delete the checkpoints of the run in `out` but the newest `keep_last`, and those for good.
 
     Args:
         out: the run's folder.
+        step: updates of the one just saved. Later ones are damaged, or the run would have gone on from them: they count
+            for nothing, and are replaced when the run comes there.
         keep_last: newest ones that stay.
         stays: a checkpoint of a multiple of so many updates stays for good; 0 is none.
     """
-    for path in list_checkpoints(out)[:-keep_last]:
+    whole = [path for path in list_checkpoints(out) if step_of(path) <= step]
+    for path in whole[:-keep_last]:
         if not (stays and step_of(path) % stays == 0):
             path.unlink(missing_ok=True)
             checksum_of(path).unlink(missing_ok=True)
 
 
 def sweep_leftovers(out: Path) -> None:
-    """Delete what processes that were killed while they wrote left in the run's checkpoints."""
-    for path in (out / FOLDER).glob(".step-*.tmp"):
+    """Delete what processes that were killed while they wrote left in the run in `out` and its checkpoints."""
+    left = [path for folder in (out, out / FOLDER) for path in folder.glob(".*.tmp") if is_leftover(path)]
+    alone = [path for path in (out / FOLDER).glob("step-*.pt.sha256") if not path.with_suffix("").exists()]
+    for path in left + alone:
         path.unlink(missing_ok=True)
+    for folder in out.glob(".weights-*"):  # in which `save_weights` wrote
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def list_checkpoints(out: Path) -> list[Path]:

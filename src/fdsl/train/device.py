@@ -20,7 +20,7 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from lightning.fabric.strategies.model_parallel import ModelParallelStrategy
 from lightning.fabric.strategies.strategy import Strategy as FabricStrategy
 from torch import Tensor, nn
-from torch.distributed import DistNetworkError
+from torch.distributed import DistError, DistNetworkError, fsdp
 from torch.distributed.device_mesh import DeviceMesh
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
@@ -91,17 +91,21 @@ class _Slurm(SLURMEnvironment):
 def _strategy(strategy: Strategy, here: Processes) -> FabricStrategy:
     if strategy == "ddp":
         return DDPStrategy()
+    if not hasattr(fsdp, "fully_shard"):
+        raise InputError(
+            f"strategy must be ddp with torch {torch.__version__}, got {strategy}: FSDP2 takes torch 2.6"
+        )
     return ModelParallelStrategy(_shard, data_parallel_size=here.size, tensor_parallel_size=1)
 
 
 def _shard(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
     """Cut the weights of a model in pieces, one a process (FSDP2); each large block is gathered when it is needed."""
-    from torch.distributed._composable import fsdp
+    from torch.distributed.fsdp import fully_shard
 
     along = mesh["data_parallel"]
     for block in reversed([m for m in model.modules() if _stands_alone(m)]):
-        fsdp.fully_shard(block, mesh=along)  # type: ignore[attr-defined]
-    fsdp.fully_shard(model, mesh=along)  # type: ignore[attr-defined]
+        fully_shard(block, mesh=along)
+    fully_shard(model, mesh=along)
     return model
 
 
@@ -128,6 +132,13 @@ def _meet(fabric: Fabric) -> None:
             else "MASTER_ADDR and MASTER_PORT must lead to process 0"
         )
         raise InputError(f"{wanted}, got {at}: {reason}") from error
+
+
+def lost(error: BaseException | None) -> bool:
+    """Whether an error says that a process this one computes with is gone."""
+    if isinstance(error, DistError):  # NCCL's is one
+        return True
+    return isinstance(error, RuntimeError) and "gloo/transport" in str(error)
 
 
 def shards(fabric: Fabric) -> bool:

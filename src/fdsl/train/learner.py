@@ -18,7 +18,7 @@ from fdsl.train.config import TrainConfig
 from fdsl.train.device import attention, shards
 from fdsl.train.objective import CLASSIFY, Objective
 from fdsl.train.speed import Compiling, RunningStatistics, arranged, build_optimizer, prepare
-from fdsl.train.whole import load_module, load_optimizer, norm_of, whole
+from fdsl.train.whole import load_module, load_optimizer, norm_of, share_buffers, whole
 
 
 class Learner:
@@ -77,8 +77,14 @@ class Learner:
         return scaler
 
     def best_model(self) -> nn.Module:
-        """Return the weights to evaluate and save: the moving average if there is one; all processes must call it."""
+        """Return the weights to evaluate and save: the moving average if there is one; all processes must call it.
+
+        Each process has measured batch norms of its own share of the images: those of the first count, as they do in a
+        checkpoint.
+        """
         model: nn.Module = self._ema.module if self._ema is not None else self.model.module
+        if self.fabric.world_size > 1:
+            share_buffers(model)
         if self._plain is None:
             return model
         self._plain.load_state_dict(whole(model.state_dict()))

@@ -98,8 +98,7 @@ def _last_good(run: RunFolder) -> Iterator[None]:
     try:
         yield
     except FdslError as error:
-        newest = run.checkpoints()[-1:]
-        kept = f"{newest[0]} is from before" if newest else "no checkpoint was due before"
+        kept = f"{run.newest} is from before" if run.newest else "no checkpoint was due before"
         raise FdslError(f"{error}; {kept}") from error
 
 

@@ -27,13 +27,14 @@ import torch.distributed as dist
 from torch import Tensor
 
 from fdsl import __version__
-from fdsl.errors import DataError, InputError
-from fdsl.files import locked, write_json, write_text
+from fdsl.errors import DataError, InputError, LostProcess
+from fdsl.files import is_leftover, locked, names_file, write_json, write_text
 from fdsl.processes import processes
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
 from fdsl.train.checkpoint import (
     DamagedError,
     check_shapes,
+    checkpoint_path,
     list_checkpoints,
     load_checkpoint,
     prune_checkpoints,
@@ -41,6 +42,7 @@ from fdsl.train.checkpoint import (
     sweep_leftovers,
 )
 from fdsl.train.config import TrainConfig
+from fdsl.train.device import lost
 from fdsl.train.progress import say
 from fdsl.train.stopping import Stopping
 from fdsl.train.trackers import Tracker, check_trackers, open_trackers, remove_traces
@@ -88,6 +90,8 @@ class RunFolder:
         self.path = config.out
         self.columns = tuple(columns)
         self.stopping = Stopping()
+        self.newest: Path | None = None
+        """Checkpoint from which the run would go on now."""
         self._config, self._kind, self._dataset = config, kind, dataset
         self._beside = beside | {LOCK_FILE}
         self._earlier: list[dict[str, Any]] = _check_folder(config, kind, dataset, self._beside)
@@ -113,6 +117,9 @@ class RunFolder:
         if not self._writes:
             return
         sweep_leftovers(self.path)
+        self._prune(step)
+        # That of a shorter run: where a result lies, the run counts as done.
+        (self.path / RESULT_FILE).unlink(missing_ok=True)
         self._write_run()
         write_text(self.path / METRICS_FILE, _rows_until(self.path / METRICS_FILE, self.columns, step))
         self._trackers = open_trackers(self._config, self.path, self._kind, self._record(), step)
@@ -121,7 +128,10 @@ class RunFolder:
         """Append one row to metrics.csv and hand it to the trackers; columns it lacks stay empty."""
         if not self._writes:
             return
-        with (self.path / METRICS_FILE).open("a", newline="", encoding="utf-8") as file:
+        with (
+            names_file(self.path / METRICS_FILE),
+            (self.path / METRICS_FILE).open("a", newline="", encoding="utf-8") as file,
+        ):
             csv.DictWriter(file, self.columns, restval="").writerow(row)
         for tracker in self._trackers:
             tracker.log(row)
@@ -135,8 +145,8 @@ class RunFolder:
         if self._writes:
             about = {"run": self._identity(), "versions": _versions()}
             save_checkpoint(self.path, step, {**content, **about})
-            every = self._config.keep_every * self._config.checkpoint_every
-            prune_checkpoints(self.path, self._config.keep_last, every)
+            self._prune(step)
+        self.newest = checkpoint_path(self.path, step)
 
     def load(self, own: dict[str, Tensor]) -> dict[str, Any] | None:
         """Return the newest whole checkpoint, if there is any; what is damaged is named and passed over.
@@ -157,6 +167,7 @@ class RunFolder:
             self._check_identity(path, content["run"])
             check_shapes(path, content["model"], own)
             self._say_differences(content)
+            self.newest = path
             return content
         if found:
             raise DataError(
@@ -171,7 +182,7 @@ class RunFolder:
             KeyboardInterrupt: it was Ctrl-C.
             Stopped: it was another.
         """
-        where = f"after update {step} of {steps}, which {self.checkpoints()[-1]} holds; --resume goes on from there"
+        where = f"after update {step} of {steps}, which {self.newest} holds; --resume goes on from there"
         self.stopping.leave(signal, where)
 
     def finish(self, result: dict[str, Any]) -> None:
@@ -202,12 +213,20 @@ class RunFolder:
         self._open.enter_context(self.stopping)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         for tracker in self._trackers:
             tracker.close(finished=kind is None)
         if kind is not None and self._writes and not self._config.resume and not self.checkpoints():
             self._remove()
         self._open.close()
+        if lost(error):
+            raise LostProcess(
+                "another process has ended before this one: what it said last is the reason"
+            ) from error
+
+    def _prune(self, step: int) -> None:
+        every = self._config.keep_every * self._config.checkpoint_every
+        prune_checkpoints(self.path, step, self._config.keep_last, every)
 
     def _identity(self) -> dict[str, Any]:
         """Return what a checkpoint must agree with: all that decides weights but the number of processes."""
@@ -239,10 +258,10 @@ class RunFolder:
 
     def _remove(self) -> None:
         """Take away what this session wrote; anything else in the folder stays, and the folder with it."""
-        (self.path / LOCK_FILE).unlink(missing_ok=True)
         (self.path / RUN_FILE).unlink(missing_ok=True)
         (self.path / METRICS_FILE).unlink(missing_ok=True)
         remove_traces(self.path)
+        (self.path / LOCK_FILE).unlink(missing_ok=True)  # last: until then nobody else begins here
         for folder in (self.path / CHECKPOINTS, self.path):
             if folder != self.path or self._made_folder:
                 with contextlib.suppress(OSError):  # not there, or not empty
@@ -272,7 +291,7 @@ def _check_folder(
     if not config.resume:
         if (out / RUN_FILE).exists():
             raise InputError(f"out must be a new folder, got {out}: it holds a run; --resume continues it")
-        if out.is_dir() and any(path.name not in beside for path in out.iterdir()):
+        if out.is_dir() and any(path.name not in beside and not is_leftover(path) for path in out.iterdir()):
             raise InputError(f"out must be a new or empty folder, got {out}: it holds other files")
         return []
     if not (out / RUN_FILE).is_file():

@@ -95,4 +95,6 @@ def save_head(model: Segmenter, folder: Path) -> None:
         save_file(
             {name: tensor.contiguous().cpu() for name, tensor in model.head.state_dict().items()}, temporary
         )
-        shutil.copymode(folder / CONFIG_FILE, temporary)  # safetensors lets the owner alone read what it writes
+        shutil.copymode(
+            folder / CONFIG_FILE, temporary
+        )  # safetensors lets the owner alone read what it writes

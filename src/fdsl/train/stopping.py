@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from math import inf
 from types import FrameType
 from typing import Any, Self
 
@@ -27,7 +28,7 @@ class Stopping:
     """
 
     def __init__(self) -> None:
-        self._caught, self._caught_at = 0, 0.0
+        self._caught, self._interrupted_at = 0, inf
         self._before: dict[int, Any] = {}
         self._group: Any = None
         self._flag = torch.zeros(1, dtype=torch.int64)
@@ -45,10 +46,12 @@ class Stopping:
         self._before.clear()
 
     def _catch(self, number: int, _frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if number == signal.SIGINT and self._caught == signal.SIGINT and now > self._caught_at + SAME:
-            raise KeyboardInterrupt
-        self._caught, self._caught_at = self._caught or number, now
+        if number == signal.SIGINT:
+            now = time.monotonic()
+            if now > self._interrupted_at + SAME:
+                raise KeyboardInterrupt
+            self._interrupted_at = now
+        self._caught = self._caught or number
 
     def asked(self) -> int:
         """Return the signal after which all processes stop, 0 for none; all must call it equally often.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -55,6 +57,13 @@ def _like(own: Tensor, value: Any) -> Any:
     if isinstance(own, DTensor) and isinstance(value, Tensor) and value.shape == own.shape:
         return distribute_tensor(value.to(own.device_mesh.device_type), own.device_mesh, own.placements)
     return value
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Give every process the buffers of the first; all must call it."""
+    with torch.no_grad():
+        for buffer in module.buffers():
+            dist.broadcast(buffer, 0)
 
 
 def norm_of(total: Tensor) -> Tensor:

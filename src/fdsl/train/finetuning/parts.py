@@ -15,6 +15,9 @@ from fdsl.errors import DataError, InputError
 from fdsl.train.config import FinetuneConfig
 from fdsl.train.run import RESULT_FILE, RUN_FILE
 
+PROBE = "probe"
+"""Folder, in that of the run, of the part that learns the head alone."""
+
 
 def check_whole(config: FinetuneConfig, fabric: Fabric, part: str) -> None:
     """Check that a run of several parts may begin or go on in its folder.
@@ -51,7 +54,13 @@ def _problem(config: FinetuneConfig, part: str) -> str | None:
 
 
 def resumed(config: FinetuneConfig, fabric: Fabric) -> FinetuneConfig:
-    """Return `config` so that it continues its run if there is one, and otherwise begins it."""
+    """Return `config` so that it continues its run if there is one, if only its first part, and else begins it."""
+    begun = (config.out / RUN_FILE).is_file() or (config.probe_epochs > 0 and (config.out / PROBE).is_dir())
+    return replace(config, resume=fabric.broadcast(begun))
+
+
+def last_part_resumed(config: FinetuneConfig, fabric: Fabric) -> FinetuneConfig:
+    """Return the same for what follows the first part, in the folder of the whole."""
     return replace(config, resume=fabric.broadcast((config.out / RUN_FILE).is_file()))
 
 

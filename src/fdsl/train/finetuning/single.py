@@ -17,7 +17,7 @@ from fdsl.train.config import FinetuneConfig
 from fdsl.train.device import borrowed_state, describe, make_fabric
 from fdsl.train.finetuning.answers import write_answers
 from fdsl.train.finetuning.images import open_splits, shown_share
-from fdsl.train.finetuning.parts import check_whole, finished, resumed
+from fdsl.train.finetuning.parts import PROBE, check_whole, finished, last_part_resumed, resumed
 from fdsl.train.finetuning.starting import (
     architecture_of,
     filled_model,
@@ -32,9 +32,6 @@ from fdsl.train.meter import Meter
 from fdsl.train.progress import say
 from fdsl.train.run import RunFolder
 from fdsl.train.weights import Architecture, MatchReport, save_weights
-
-PROBE = "probe"
-"""Folder, in that of the run, of the part that learns the head alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +120,7 @@ def _probed(config: FinetuneConfig, fabric: Fabric) -> tuple[FinetuneConfig, Sta
         eval_every=0,
     )
     check_whole(config, fabric, PROBE)
-    config = resumed(config, fabric)
+    config = last_part_resumed(config, fabric)
     done = finished(probe, fabric)
     if done is None:
         say(f"the head alone, in {probe.out}:")
