@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from timm.optim._optim_factory import create_optimizer_v2
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from fdsl.errors import InputError
 from fdsl.train.config import TrainConfig
 from fdsl.train.model import first_line
 from fdsl.train.progress import say
+from fdsl.train.whole import is_sharded
 
 
 def prepare(model: nn.Module, config: TrainConfig) -> None:
@@ -49,8 +49,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig, **groups: Any) -> Opt
     name = "momentum" if config.optimizer == "sgd" else "adamw"
     if config.optimizer == "sgd":
         groups["momentum"] = 0.9
-    sharded = any(isinstance(parameter, DTensor) for parameter in model.parameters())
-    groups["fused"] = config.precision != "fp16" and not (sharded and config.optimizer == "sgd")
+    groups["fused"] = config.precision != "fp16" and not (is_sharded(model) and config.optimizer == "sgd")
     optimizer: Optimizer = create_optimizer_v2(
         model, opt=name, lr=config.lr, weight_decay=config.weight_decay, **groups
     )

@@ -69,3 +69,8 @@ def share_buffers(module: nn.Module) -> None:
 def norm_of(total: Tensor) -> Tensor:
     """Return a norm over sharded gradients as a plain scalar; all processes must call it."""
     return total.full_tensor() if isinstance(total, DTensor) else total
+
+
+def is_sharded(module: nn.Module) -> bool:
+    """Whether the processes hold pieces of the module's weights."""
+    return any(isinstance(parameter, DTensor) for parameter in module.parameters())
