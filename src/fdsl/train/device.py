@@ -122,7 +122,10 @@ def _meet(fabric: Fabric) -> None:
     """Let all processes find each other."""
     try:
         fabric.launch()
-    except DistNetworkError as error:
+    except RuntimeError as error:
+        # before torch 2.5 a port in use is a plain RuntimeError
+        if not isinstance(error, DistNetworkError) and "EADDRINUSE" not in str(error):
+            raise
         at = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         reason = str(error).strip().partition("\n")[0]
         taken = "EADDRINUSE" in str(error) or "in use" in str(error)
