@@ -56,8 +56,8 @@ class TrainConfig:
     batch_size: int = 64
     """Images in one update, over all processes."""
     accumulate: int = 1
-    """Parts in which each process learns its share of a batch, one after the other: less memory, the same gradient (batch
-    norms aside, which measure each part)."""
+    """Parts in which each process learns its share of a batch, one after the other: less memory, the same gradient
+    (but of batch norms, which measure each part)."""
     optimizer: Optimizer = "adamw"
     """adamw, or sgd with a momentum of 0.9."""
     lr: float = 1e-3
