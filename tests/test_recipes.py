@@ -18,7 +18,7 @@ from fdsl.cli.parse import parse_training
 from fdsl.cli.recipes import as_file, page
 from fdsl.errors import InputError
 from fdsl.formulas import family_class, search
-from fdsl.train.config import FinetuneConfig, PretrainConfig, family_fields
+from fdsl.train.config import FinetuneConfig, PretrainConfig, family_fields, parse_options
 from fdsl.train.recipes import RECIPES, deit_rcdb1k, find_recipe, probe_rcdb100, read_fields
 from fdsl.train.recipes.registry import KINDS, SECTIONS
 from tiny_runs import TINY
@@ -136,7 +136,6 @@ def test_values_are_read_as_their_field_has_them() -> None:
         ("compile: 1", "compile must be true or false, got 1"),
         ("model: 7", "model must be text, got 7"),
         ("options: variant=paper", "options must be a list, of each text, got 'variant=paper'"),
-        ("options: {variant: paper}", "options must be a list"),
         ("options: [[paper]]", "options must be a list, of each text"),
         ("crop_scale: [1]", "crop_scale must be a list of 2, of each a number, or null, got [1]"),
         ("precision: fp8", "precision must be one of auto, 32, bf16, fp16, got 'fp8'"),
@@ -243,6 +242,16 @@ def test_fine_tuning_by_a_recipe() -> None:
         FinetuneConfig, "finetune", ["probe_digits", "--config", fields, "--out", "x", "--weights", "None"]
     )
     assert (config.data, config.weights, config.labels, config.batch_size) == ("digits", None, 20, 25)
+
+
+def test_pairs_can_be_a_mapping_in_a_file() -> None:
+    file = write(
+        "model_args: {patch_size: 16, class_token: false, global_pool: avg}\noptions: {variant: paper}"
+    )
+    fields = read_fields(file, "pretrain")
+    assert fields["model_args"] == ("patch_size=16", "class_token=false", 'global_pool="avg"')
+    assert parse_options("model_args", fields["model_args"])["global_pool"] == "avg"
+    assert fields["options"] == ('variant="paper"',)
 
 
 def test_the_list_fits_a_narrow_terminal(

@@ -257,6 +257,10 @@ def test_other_processes_and_versions_are_said(
 
     _rewritten(config, elsewhere)
     run_config(config)
+    assert "processes before" not in capsys.readouterr().out, "there was nothing left to do"
+    list_checkpoints(config.out)[-1].unlink()
+    _rewritten(config, elsewhere)
+    run_config(config)
     told = capsys.readouterr().out
     assert "8 processes before, 1 now: the same samples, but sums in another order\n" in told
     assert f"torch 2.4.0 before, {torch.__version__.split('+')[0]}" in told

@@ -28,7 +28,8 @@ PREAMBLE = """# Recipes
 
 `fdsl pretrain RECIPE --out FOLDER` and `fdsl finetune RECIPE --out FOLDER` run one. Every field can be given another
 value as an option, or in a YAML file: `--config FILE`. `fdsl recipes` prints this list, `fdsl recipes NAME` one of them
-with every field, as such a file. A run keeps its fields in run.json, and `--config FOLDER/run.json` does it again."""
+with every field, as such a file. A run keeps its fields in run.json, and `--config FOLDER/run.json --out ANOTHER`
+does it again."""
 
 
 @dataclass(frozen=True, kw_only=True)

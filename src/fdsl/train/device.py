@@ -52,7 +52,7 @@ def make_fabric(precision: Precision, strategy: Strategy = "ddp") -> Fabric:
         "torchrun": TorchElasticEnvironment,
         "slurm": _Slurm,
     }
-    with _quiet("lightning.fabric", "lightning.pytorch"):  # each plugin announces itself
+    with quiet("lightning.fabric", "lightning.pytorch"):  # each plugin announces itself
         device = Fabric(devices=1, plugins=[LightningEnvironment()]).device.type
         if precision == "auto":
             precision = "bf16" if fast_bf16(torch.device(device)) else "32"
@@ -178,11 +178,12 @@ def batch_of_one(batch_size: int, fabric: Fabric, *, even: bool) -> int:
 
 
 @contextlib.contextmanager
-def _quiet(*names: str) -> Iterator[None]:
+def quiet(*names: str) -> Iterator[None]:
+    """Keep what the loggers of these names say, short of errors, from the user."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:

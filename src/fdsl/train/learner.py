@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fdsl.train.config import TrainConfig
-from fdsl.train.device import attention, shards
+from fdsl.train.device import attention, quiet, shards
 from fdsl.train.objective import CLASSIFY, Objective
 from fdsl.train.speed import Compiling, RunningStatistics, arranged, build_optimizer, prepare
 from fdsl.train.whole import load_module, load_optimizer, norm_of, share_buffers, whole
@@ -184,11 +184,12 @@ def sum_of(scalars: list[Tensor]) -> Tensor:
 def _cosine(optimizer: Optimizer, config: TrainConfig, steps: int) -> CosineLRScheduler:
     """Rise from one warm-up step's share to the peak, then fall along a cosine to zero."""
     warmup = round(config.warmup * steps)
-    return CosineLRScheduler(
-        optimizer,
-        t_initial=max(1, steps - warmup),
-        warmup_t=warmup,
-        warmup_lr_init=config.lr / max(1, warmup),
-        warmup_prefix=True,
-        t_in_epochs=False,
-    )
+    with quiet("timm.scheduler.cosine_lr"):  # of one update it says that there is no curve
+        return CosineLRScheduler(
+            optimizer,
+            t_initial=max(1, steps - warmup),
+            warmup_t=warmup,
+            warmup_lr_init=config.lr / max(1, warmup),
+            warmup_prefix=True,
+            t_in_epochs=False,
+        )

@@ -126,6 +126,8 @@ def _restore(learner: Learner, meter: Meter, run: RunFolder, steps: int) -> int:
         raise InputError(
             f"resume must not shorten a run, got {steps} updates: its checkpoint has seen {done}"
         )
+    if done < steps:
+        run.say_differences(content)
     learner.load(content)
     meter.load(content["meter"])
     return done

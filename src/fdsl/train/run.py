@@ -166,7 +166,6 @@ class RunFolder:
                 continue
             self._check_identity(path, content["run"])
             check_shapes(path, content["model"], own)
-            self._say_differences(content)
             self.newest = path
             return content
         if found:
@@ -242,7 +241,7 @@ class RunFolder:
                     f"{path} must be of this run: {name} is {stored.get(name)!r} there, {value!r} here"
                 )
 
-    def _say_differences(self, content: dict[str, Any]) -> None:
+    def say_differences(self, content: dict[str, Any]) -> None:
         """Say what keeps the continuation from being the same bit for bit."""
         size, before = self._processes.size, content["world_size"]
         if size != before:

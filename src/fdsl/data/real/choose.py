@@ -51,7 +51,8 @@ def shots_of(images: RealImages, shots: int, seed: int) -> RealImages:
     least = int(counts.argmin())
     if counts[least] < shots:
         raise InputError(
-            f"shots must be at most {counts[least]}, got {shots}: class {images.classes[least]!r} has no more images"
+            f"shots must be at most {counts[least]}, got {shots}: class {images.classes[least]!r} has no more images "
+            "to learn from"
         )
     return few_labels(images, shots * len(images.classes), seed)
 

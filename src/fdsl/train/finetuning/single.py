@@ -33,6 +33,9 @@ from fdsl.train.progress import say
 from fdsl.train.run import RunFolder
 from fdsl.train.weights import Architecture, MatchReport, save_weights
 
+FEW_UPDATES = 50
+"""Fewer than that leave even a head near its random start."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneResult:
@@ -140,6 +143,7 @@ def _fine_tune(config: FinetuneConfig, start: Start | None) -> FinetuneResult:
     with borrowed_state(fabric.device, config.threads), run:
         model, match = _model(config, architecture, start, classes=len(images.classes))
         task = FinetuneTask(config, images, test_images, architecture.size, fabric)
+        _say_size(config, len(images), len(test_images), task.steps)
         learner = Learner(model, config, steps=task.steps, fabric=fabric, layer_decay=config.layer_decay)
         meter = train(task, learner, config, run, describe(fabric))
         best = learner.best_model()
@@ -171,13 +175,22 @@ def _open(config: FinetuneConfig, fabric: Fabric) -> tuple[RealImages, RealImage
     with fabric.rank_zero_first(local=True) if one_first else contextlib.nullcontext():
         images, test_images = open_splits(config)
     if skipped := images.skipped + test_images.skipped:
-        say(f"{len(skipped)} broken image{'s' * (len(skipped) > 1)} left out: first {skipped[0]}")
+        first = " first" if len(skipped) > 1 else ""
+        say(f"{len(skipped)} broken image{'s' * (len(skipped) > 1)} left out:{first} {skipped[0]}")
     tested = set(test_images.labels.tolist())
     if config.test_limit is None and len(tested) < len(images.classes):
         names = [name for label, name in enumerate(images.classes) if label not in tested]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         say(f"no test images of {len(names)} of {len(images.classes)} classes: {', '.join(names[:3])}{more}")
     return images, test_images
+
+
+def _say_size(config: FinetuneConfig, images: int, test_images: int, steps: int) -> None:
+    """Say how much there is to learn from, and that so few updates teach little if they do."""
+    few = "; a smaller batch_size or more epochs make more" if steps < FEW_UPDATES else ""
+    say(
+        f"{images:,} images to learn from, {test_images:,} to test on; {steps:,} updates of {config.batch_size}{few}"
+    )
 
 
 def _model(

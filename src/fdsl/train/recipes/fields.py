@@ -17,6 +17,10 @@ NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "
 NOT_REPEATED = ("out", "resume")  # of an earlier run: where it was, not what was done
 
 
+PAIRS = ("model_args", "options")
+"""Fields of KEY=VALUE texts, which a file may also hold as a mapping."""
+
+
 def read_fields(file: str | Path, kind: Kind) -> dict[str, Any]:
     """Read fields of a config from a YAML file, or from the `config` in a run.json, without its out and resume.
 
@@ -43,6 +47,8 @@ def read_fields(file: str | Path, kind: Kind) -> dict[str, Any]:
         if name not in hints:
             raise InputError(f"config must hold fields of fdsl {kind}, got {_short(name)} in {file}"
                              + did_you_mean(str(name), hints))  # fmt: skip
+        if name in PAIRS and isinstance(value, dict):  # what one would write in YAML
+            value = [f"{key}={json.dumps(given)}" for key, given in value.items()]
         try:
             fields[name] = _typed(value, hints[name])
         except TypeError:

@@ -48,6 +48,8 @@ class MatchReport:
         """Return the report as lines for a person."""
         origin = f" from {self.part}" if self.part else ""
         lines = [f"{self.matched} tensors loaded{origin}, {len(self.replaced)} of the head new"]
+        if random := len(self.missing) + len(self.mismatched):
+            lines[0] += f", {random} OTHERS NOT LOADED: they stay at their random start"
         for kind in ("resized", "converted", "missing", "unexpected", "mismatched"):
             lines += [f"  {kind}: {name}" for name in getattr(self, kind)]
         return lines
@@ -141,4 +143,7 @@ def _adapt(stored: dict[str, Tensor], model: nn.Module, path: Path) -> dict[str,
             warnings.filterwarnings("ignore", "torch.searchsorted|Using a non-tuple sequence", UserWarning)
             return filters[0](tensors, model) if filters else tensors
     except Exception as error:  # a filter checks little: it takes the file to be of its model
-        raise DataError(f"{path} must fit the model {type(model).__name__}: {first_line(error)}") from error
+        kind = type(model).__name__
+        raise DataError(
+            f"{path} must fit the model {kind} as it was asked for, in patches, width and depth: {first_line(error)}"
+        ) from error
