@@ -39,3 +39,27 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each test in a folder of its own, so that a default output path litters nothing."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a finished run of each kind; its name is nobody else's business."""
+    from tiny_runs import finetune_config, pretrain_config, run_config
+
+    folder = tmp_path_factory.mktemp("private-place")
+    configs = [
+        pretrain_config(folder / "drawn", alter=("broken=30",), ema_decay=0.9, wandb=None),
+        pretrain_config(folder / "masks", family="SegRCDB", samples=12),
+        pretrain_config(
+            folder / "several",
+            family="Contractive",
+            options=("variant=point_gray",),
+            target="classes",
+            classes=3,
+        ),
+        finetune_config(folder / "tuned", weights=folder / "drawn", model=None, model_args=(), size=None),
+        finetune_config(folder / "scratch"),
+    ]
+    for config in configs:
+        run_config(config)
+    return folder

@@ -19,6 +19,7 @@ pytest.importorskip("lightning.fabric")
 
 from fdsl.cli import main  # noqa: E402
 from fdsl.errors import FdslError, Stopped  # noqa: E402
+from fdsl.train import pretraining  # noqa: E402
 from fdsl.train.checkpoint import list_checkpoints  # noqa: E402
 from fdsl.train.learner import Learner  # noqa: E402
 from forked import PATIENCE, as_arguments, end, start  # noqa: E402
@@ -84,6 +85,47 @@ def test_a_signal_writes_a_checkpoint_first(
     run_config(dataclasses.replace(out, resume=True))
     assert weights(out.out) == weights(whole.out)
     assert metrics(out.out) == metrics(whole.out)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_signal_before_or_after_the_updates_stops_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, begun: bool
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), number)
+        pytest.fail("the signal did not arrive")
+
+    whole, config = (pretrain_config(tmp_path / name, samples=24) for name in ("whole", "run"))
+    run_config(whole)
+    monkeypatch.setattr(pretraining, "share_right" if begun else "_learner", stopped)
+    kind = KeyboardInterrupt if number == signal.SIGINT else Stopped
+    with pytest.raises(kind, match=r"outside its updates; --resume goes on from the newest checkpoint, if"):
+        run_config(config)
+    monkeypatch.undo()
+    assert config.out.exists() == begun
+    assert not (config.out / "result.json").exists()
+    run_config(dataclasses.replace(config, resume=begun))
+    assert weights(config.out) == weights(whole.out)
+
+
+def test_a_signal_during_the_last_update_stops_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Learner.update
+
+    def signalled(self: Learner, images: Any, targets: Any, step: int, **how: Any) -> Any:
+        if step + 1 == 4:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return original(self, images, targets, step, **how)
+
+    monkeypatch.setattr(Learner, "update", signalled)
+    config = pretrain_config(tmp_path / "run", samples=24)
+    with pytest.raises(Stopped, match="after update 4 of 4, which"):
+        run_config(config)
+    assert not (config.out / "result.json").exists()
+    run_config(dataclasses.replace(config, resume=True))
+    assert (config.out / "result.json").exists()
 
 
 @pytest.mark.parametrize(

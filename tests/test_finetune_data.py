@@ -25,8 +25,7 @@ from fdsl.train.accuracy import Predictions, predict  # noqa: E402
 from fdsl.train.finetuning.answers import write_answers  # noqa: E402
 from fdsl.train.finetuning.batches import TrainingBatches  # noqa: E402
 from fdsl.train.finetuning.sampling import Balanced, Shuffled  # noqa: E402
-from fdsl.train.learner import Learner  # noqa: E402
-from tiny_runs import contents, finetune_config, run_until  # noqa: E402
+from tiny_runs import contents, finetune_config, interrupted, run_until  # noqa: E402
 
 UNEVEN = np.array([0] * 40 + [1] * 7 + [2] * 2 + [4] * 11)
 """Labels of uneven classes; class 3 has no images."""
@@ -205,7 +204,8 @@ def test_seeds_give_mean_and_deviation_and_go_on_where_they_stopped(tmp_path: Pa
     assert run.metrics["epoch"].tolist() == [1, 2]
 
     out = tmp_path / "stopped"
-    _stop_in_seed(finetune_config(out, **fields), seed=5, update=5)
+    with interrupted(7 + 5, of_all=True):  # of each seed 7: 2 passes over 20 images in batches of 6
+        finetune_seeds(finetune_config(out, **fields))
     assert not (out / "result.json").exists()
     done = contents(out / "seed-3")
     again = finetune_seeds(finetune_config(out, **fields, resume=True))
@@ -218,24 +218,6 @@ def test_seeds_give_mean_and_deviation_and_go_on_where_they_stopped(tmp_path: Pa
     longer = finetune_seeds(finetune_config(out, **{**fields, "epochs": 3}, resume=True))
     assert json.loads((out / "seed-3" / "result.json").read_text())["epochs"] == 3
     assert longer.deviation is not None
-
-
-def _stop_in_seed(config: Any, seed: int, update: int) -> None:
-    """Interrupt a fine-tuning of several seeds during an update of one."""
-    original, made = Learner.update, 0
-    updates = 7  # of each seed: 2 passes over 20 images in batches of 6
-
-    def interrupted(self: Learner, images: Any, targets: Any, step: int, **how: Any) -> Any:
-        nonlocal made
-        made += 1
-        if made == config.seeds.index(seed) * updates + update:
-            raise KeyboardInterrupt
-        return original(self, images, targets, step, **how)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Learner, "update", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            finetune_seeds(config)
 
 
 def test_one_seed_has_no_deviation(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from fdsl.train import finetune  # noqa: E402
 from fdsl.train.device import make_fabric  # noqa: E402
 from fdsl.train.finetuning.starting import architecture_of, freeze_backbone, starting_model  # noqa: E402
 from fdsl.train.learner import Learner  # noqa: E402
-from tiny_runs import TINY, finetune_config, metrics, run_until  # noqa: E402
+from tiny_runs import TINY, finetune_config, interrupted, metrics, run_until  # noqa: E402
 
 CONV = ("depths=[1,1,1,1]", "dims=[8,16,32,64]")
 SWIN = ("embed_dim=16", "depths=[1,1]", "num_heads=[1,2]")
@@ -90,30 +90,14 @@ def test_a_head_is_learned_first_and_the_rest_from_there(tmp_path: Path, kind: s
     assert result.probe_accuracy == probe["accuracy"]
     for name, update in (("at the head", 2), ("after it", 2 + 2)):
         out = tmp_path / name
-        _stop_at(of_model(kind, out, **fields), update)
+        with interrupted(update, of_all=True):  # the probe's count, too
+            finetune(of_model(kind, out, **fields))
         assert (out / "run.json").exists() == (name == "after it")
         again = finetune(of_model(kind, out, resume=True, **fields))
         assert (again.accuracy, again.loss) == (result.accuracy, result.loss)
         for file in ("model.safetensors", "probe/model.safetensors", "predictions.csv"):
             assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
         assert metrics(out) == metrics(tmp_path / "whole")
-
-
-def _stop_at(config: Any, update: int) -> None:
-    """Interrupt a fine-tuning during an update, counted over the probe's, too."""
-    original, made = Learner.update, 0
-
-    def interrupted(self: Learner, images: Any, targets: Any, step: int, **how: Any) -> Any:
-        nonlocal made
-        made += 1
-        if made == update:
-            raise KeyboardInterrupt
-        return original(self, images, targets, step, **how)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Learner, "update", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            finetune(config)
 
 
 def test_fine_tuning_starts_from_the_weights_of_the_probe(

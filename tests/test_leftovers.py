@@ -103,7 +103,7 @@ def test_a_longer_run_has_no_result_before_its_end(tmp_path: Path) -> None:
 
 def test_an_interrupt_after_another_signal_is_a_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stopping, "SAME", -1.0)
-    with Stopping() as asked:
+    with Stopping() as asked, asked.updates():
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):

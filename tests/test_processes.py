@@ -28,6 +28,7 @@ from fdsl.data.real import open_images  # noqa: E402
 from fdsl.errors import InputError  # noqa: E402
 from fdsl.processes import Processes, processes  # noqa: E402
 from fdsl.train.checkpoint import list_checkpoints  # noqa: E402
+from fdsl.train.finetuning import finetune_seeds  # noqa: E402
 from fdsl.train.finetuning.batches import TrainingBatches  # noqa: E402
 from forked import as_arguments, end, start_group  # noqa: E402
 from tiny_runs import finetune_config, metrics, pretrain_config, run_config  # noqa: E402
@@ -129,6 +130,22 @@ def test_a_process_that_is_left_alone_says_so(tmp_path: Path) -> None:
     group[1].kill()
     assert end(*group) == [1, -signal.SIGKILL], _said(config)
     assert "error: another process has ended before this one" in _said(config)
+
+
+def test_seeds_and_probes_in_two_processes(tmp_path: Path) -> None:
+    fields = {"seeds": (0, 1), "probe_epochs": 1, "epochs": 1, "test_limit": 21}
+    alone, both = (finetune_config(tmp_path / name, **fields) for name in ("alone", "both"))
+    finetune_seeds(alone)
+    assert _run(both, 2) == [0, 0], _said(both) + _said(both, 1)
+    found, wanted = (json.loads((c.out / "result.json").read_text()) for c in (both, alone))
+    for name in ("accuracies", "accuracy", "deviation", "per_class", "class_average_accuracies"):
+        assert found[name] == wanted[name], name
+    for place in ("seed-0", "seed-1/probe"):
+        rows = [
+            [line.split(",")[:6] for line in (c.out / place / "predictions.csv").read_text().splitlines()]
+            for c in (both, alone)
+        ]
+        assert rows[0] == rows[1]
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import pickle
@@ -200,14 +199,26 @@ def test_changed_byte_of_a_tensor_is_found(file: Path) -> None:
 @pytest.mark.parametrize("archive", [True, False], ids=["zip", "legacy"])
 def test_damaged_bytes_are_refused_or_harmless(file: Path, archive: bool) -> None:
     torch.save({"state_dict": _vit().state_dict()}, file, _use_new_zipfile_serialization=archive)
-    whole, draw = bytearray(file.read_bytes()), np.random.default_rng(5)
+    whole, draw, model = bytearray(file.read_bytes()), np.random.default_rng(5), _vit()
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    refused: list[str] = []
     for _ in range(150):
         damaged = bytearray(whole)
         for place in draw.integers(0, len(whole) if archive else 3000, 3):
             damaged[place] = draw.integers(256)
         file.write_bytes(damaged)
-        with contextlib.suppress(DataError):  # anything else is a defect
-            load_weights(_vit(), file)
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        try:
+            report = load_weights(model, file)
+        except DataError as error:  # anything else is a defect
+            refused.append(str(error))
+            assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+        else:
+            left = report.replaced + report.missing + report.mismatched
+            assert report.matched + len(left) == len(shapes), "every tensor is counted once"
+        assert {name: tensor.shape for name, tensor in model.state_dict().items()} == shapes
+    assert len(refused) > 100
+    assert not any("\n" in message for message in refused)
 
 
 @pytest.mark.parametrize(

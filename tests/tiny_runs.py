@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +70,26 @@ def run_config(config: PretrainConfig | FinetuneConfig) -> Any:
 
 def run_until(config: PretrainConfig | FinetuneConfig, update: int) -> None:
     """Start a run and interrupt it, as Ctrl-C would, during the given update."""
-    original = Learner.update
+    with interrupted(update):
+        run_config(config)
 
-    def interrupted(self: Learner, images: Any, targets: Any, step: int, **how: Any) -> Any:
-        if step + 1 == update:
+
+@contextlib.contextmanager
+def interrupted(update: int, *, of_all: bool = False) -> Iterator[None]:
+    """Interrupt the block during the given update of a run; with `of_all`, counted over all runs in the block."""
+    original, made = Learner.update, 0
+
+    def interrupting(self: Learner, images: Any, targets: Any, step: int, **how: Any) -> Any:
+        nonlocal made
+        made = made + 1 if of_all else step + 1
+        if made == update:
             raise KeyboardInterrupt
         return original(self, images, targets, step, **how)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Learner, "update", interrupted)
+        patch.setattr(Learner, "update", interrupting)
         with pytest.raises(KeyboardInterrupt):
-            run_config(config)
+            yield
 
 
 def metrics(out: Path) -> list[dict[str, str]]:

@@ -31,6 +31,11 @@ class LostProcess(FdslError):
     """One of several processes has ended, and the others cannot go on; it has said why, if it could."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its name."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def check_int(field: str, value: object, low: int, high: int | None = None) -> int:
     """Return `value` if it is an integer in [low, high].
 

@@ -1,4 +1,4 @@
-"""Writing files and folders so that a reader never sees half of one."""
+"""Writing files and folders so that a reader never sees half of one; reading JSON so that damage is named."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from fdsl.errors import InputError
+from fdsl.errors import DataError, InputError
 
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
@@ -132,3 +132,20 @@ def write_text(target: str | Path, content: str) -> None:
 def write_json(target: str | Path, content: Any) -> None:
     """Write `content` as indented JSON to `target`, whole or not at all; NaN is refused."""
     write_text(target, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        DataError: the file is missing, damaged or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing: the run did not finish, or this is not a run folder") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} must hold a JSON object, got {type(content).__name__}")
+    return content

@@ -23,7 +23,7 @@ from fdsl.data.mixing import Mixing
 from fdsl.data.order import permuted
 from fdsl.data.sample_draws import EPOCHS, REPEATS
 from fdsl.data.standardize import Standardize
-from fdsl.errors import InputError, check_int
+from fdsl.errors import InputError, check_int, first_line
 from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.random import check_seed
 from fdsl.render.retouch import Retouch
@@ -351,6 +351,7 @@ def _device(device: torch.device | str) -> torch.device:
         found = torch.device(device)
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"device must be one that torch finds here, got {device!r}: {reason}") from error
+        raise InputError(
+            f"device must be one that torch finds here, got {device!r}: {first_line(error)}"
+        ) from error
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdsl.errors import DataError
+from fdsl.files import read_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,23 +60,6 @@ def read_run(folder: str | Path) -> Run:
         result=read_object(folder / "result.json"),
         metrics=_read_metrics(folder / "metrics.csv"),
     )
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file.
-
-    Raises:
-        DataError: the file is missing, damaged or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: the run did not finish, or this is not a run folder") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} must hold a JSON object, got {type(content).__name__}")
-    return content
 
 
 def _read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:

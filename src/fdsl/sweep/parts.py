@@ -10,8 +10,8 @@ from typing import Any
 
 from fdsl.errors import DataError, InputError
 from fdsl.evaluate.probe import extract, judge
-from fdsl.evaluate.runs import Run, read_object, read_run
-from fdsl.files import write_json
+from fdsl.evaluate.runs import Run, read_run
+from fdsl.files import read_object, write_json
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
 from fdsl.train.checkpoint import list_checkpoints

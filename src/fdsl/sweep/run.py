@@ -17,8 +17,8 @@ import torch
 from rich.console import Console
 
 from fdsl.errors import InputError, Stopped
-from fdsl.evaluate.runs import Run, read_object
-from fdsl.files import locked, write_json
+from fdsl.evaluate.runs import Run
+from fdsl.files import locked, read_object, write_json
 from fdsl.formulas import family
 from fdsl.sweep.config import SweepConfig
 from fdsl.sweep.parts import check_part, complete, probed

@@ -13,6 +13,7 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fdsl.train.device import summed
 from fdsl.train.objective import Objective, Overlap
 from fdsl.train.speed import eager
 
@@ -143,11 +144,3 @@ def _in_order(fabric: Fabric, rows: list[Tensor], dtype: torch.dtype, count: int
     padded[: len(own)] = own
     every: Any = fabric.all_gather(fabric.to_device(padded))  # [W, rows, 2]
     return every.cpu().transpose(0, 1).reshape(-1, 2)[:count]
-
-
-def summed(fabric: Fabric, counts: Tensor) -> Tensor:
-    """Return the sum over all processes of `counts`, on the CPU."""
-    if fabric.world_size == 1:
-        return counts
-    total: Any = fabric.all_reduce(fabric.to_device(counts.clone()), reduce_op="sum")
-    return total.cpu()

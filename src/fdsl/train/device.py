@@ -26,7 +26,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
 from fdsl.cores import usable_cores
-from fdsl.errors import InputError
+from fdsl.errors import InputError, first_line
 from fdsl.processes import Processes, processes
 from fdsl.random import Purpose, words
 from fdsl.train.config import Precision, Strategy
@@ -127,14 +127,13 @@ def _meet(fabric: Fabric) -> None:
         if not isinstance(error, DistNetworkError) and "EADDRINUSE" not in str(error):
             raise
         at = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        reason = str(error).strip().partition("\n")[0]
         taken = "EADDRINUSE" in str(error) or "in use" in str(error)
         wanted = (
             "MASTER_PORT must be a free port"
             if taken
             else "MASTER_ADDR and MASTER_PORT must lead to process 0"
         )
-        raise InputError(f"{wanted}, got {at}: {reason}") from error
+        raise InputError(f"{wanted}, got {at}: {first_line(error)}") from error
 
 
 def lost(error: BaseException | None) -> bool:
@@ -149,16 +148,12 @@ def shards(fabric: Fabric) -> bool:
     return isinstance(fabric.strategy, ModelParallelStrategy)
 
 
-def mean_over(fabric: Fabric) -> Callable[[Tensor], Tensor] | None:
-    """Return the function that means a tensor over all processes; None where there is one."""
+def summed(fabric: Fabric, counts: Tensor) -> Tensor:
+    """Return the sum over all processes of `counts`, on the CPU."""
     if fabric.world_size == 1:
-        return None
-
-    def mean(values: Tensor) -> Tensor:
-        reduced: Any = fabric.all_reduce(fabric.to_device(values), reduce_op="mean")
-        return reduced
-
-    return mean
+        return counts
+    total: Any = fabric.all_reduce(fabric.to_device(counts.clone()), reduce_op="sum")
+    return total.cpu()
 
 
 def batch_of_one(batch_size: int, fabric: Fabric, *, even: bool) -> int:

@@ -53,22 +53,23 @@ class Learner:
         """Norm of the last gradient that was measured, a scalar left on the device."""
         prepare(model, config)
         self._compiling, self._statistics = Compiling(config), RunningStatistics(model, config)
-        averaged = copy.deepcopy(model) if config.ema_decay else None
+        cut = shards(fabric)
         # for the weights of a sharded model to be whole in
-        self._plain = copy.deepcopy(model) if shards(fabric) else None
+        self._plain = copy.deepcopy(model) if cut else None
+        # copied before it is cut; then one tensor at a time: a list must not hold both pieces and whole buffers
+        self._ema = (
+            ModelEmaV3(model, decay=config.ema_decay, use_warmup=True, foreach=not cut)
+            if config.ema_decay
+            else None
+        )
         self.model = fabric.setup_module(model)
         layers = {"layer_decay": layer_decay} if layer_decay < 1 else {}
         optimizer = build_optimizer(self.model.module, config, **layers)
         self.optimizer: Any = fabric.setup_optimizers(optimizer)
         self._schedule = _cosine(optimizer, config, steps)
-        self._ema: ModelEmaV3 | None = None
-        if averaged is not None:
-            self._ema = ModelEmaV3(averaged, decay=config.ema_decay, use_warmup=True)
-            if shards(fabric):
-                # one tensor at a time: a list must not hold both sharded weights and whole buffers
-                self._ema.foreach = False
-            self._ema.module = fabric.setup_module(self._ema.module).module
-            self._ema.module.eval()
+        if self._ema is not None:
+            average = self._ema.module
+            self._ema.module = fabric.setup_module(average).module if cut else fabric.to_device(average)
 
     @property
     def scaler(self) -> torch.amp.GradScaler | None:
@@ -143,7 +144,7 @@ class Learner:
                 loss, logits = self._learn(some, wanted, len(some) / len(images))
             losses.append(loss.detach())
             rights.append(self._objective.right(logits.detach(), wanted).sum())
-        return (losses[0], rights[0]) if len(parts) == 1 else (sum_of(losses), sum_of(rights))
+        return torch.stack(losses).sum(), torch.stack(rights).sum()
 
     def _learn(self, images: Tensor, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
         """Add `share` of the gradient of some images; return that share of their loss, and their logits."""
@@ -174,11 +175,6 @@ class Learner:
             load_module(self._ema.module, state["ema"])
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
-
-
-def sum_of(scalars: list[Tensor]) -> Tensor:
-    """Return the sum of scalars of one device."""
-    return torch.stack(scalars).sum()
 
 
 def _cosine(optimizer: Optimizer, config: TrainConfig, steps: int) -> CosineLRScheduler:

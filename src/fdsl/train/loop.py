@@ -9,9 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from fdsl.errors import FdslError, InputError
+from fdsl.errors import FdslError, InputError, first_line
 from fdsl.train.config import TrainConfig
-from fdsl.train.device import mean_over, reseed
+from fdsl.train.device import reseed
 from fdsl.train.learner import Learner
 from fdsl.train.meter import Meter, Window
 from fdsl.train.progress import Ticker, note
@@ -62,14 +62,19 @@ def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, dev
         config.batch_size,
         explode=config.explode,
         scaled=learner.scaler is not None,
-        processes=fabric.world_size,
-        mean=mean_over(fabric),
+        fabric=fabric,
     )
     start = _restore(learner, meter, run, task.steps) if config.resume else 0
     run.begin(start, device)
     learner.train_mode()
-    with Ticker(task.name, task.steps, start) as ticker, _memory_for(config.batch_size):
-        batches = meter.timed(task.batches(start), task.steps - start) if start < task.steps else ()
+    if start == task.steps:
+        return meter
+    with (
+        run.stopping.updates(),
+        Ticker(task.name, task.steps, start) as ticker,
+        _memory_for(config.batch_size),
+    ):
+        batches = meter.timed(task.batches(start), task.steps - start)
         for step, (images, targets) in enumerate(batches, start + 1):
             signal = run.stopping.asked()
             reports, keeps = task.reports_after(step), bool(signal) or _keeps_after(step, task.steps, config)
@@ -86,6 +91,7 @@ def train(task: Task, learner: Learner, config: TrainConfig, run: RunFolder, dev
                         step, {**learner.state(), "meter": meter.state(), "world_size": fabric.world_size}
                     )
                 meter.go()
+            signal = signal or (run.stopping.asked_last() if step == task.steps else 0)
             if signal:
                 fabric.barrier()  # a launcher may end the others once one has left: not before the file is written
                 run.leave(signal, step, task.steps)
@@ -112,8 +118,7 @@ def _memory_for(batch_size: int) -> Iterator[None]:
         full = isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError))
         if not full and "DefaultCPUAllocator" not in text and "can't allocate memory" not in text:
             raise
-        reason = text.strip().partition("\n")[0] or "out of memory"
-        raise InputError(f"batch_size must fit into memory, got {batch_size}: {reason}") from error
+        raise InputError(f"batch_size must fit into memory, got {batch_size}: {first_line(error)}") from error
 
 
 def _restore(learner: Learner, meter: Meter, run: RunFolder, steps: int) -> int:

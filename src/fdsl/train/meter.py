@@ -5,15 +5,17 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, TypeVar
 
 import torch
+from lightning.fabric import Fabric
 from torch import Tensor
 
 from fdsl.errors import FdslError
+from fdsl.train.device import summed
 
 T = TypeVar("T")
 
@@ -50,8 +52,7 @@ class Meter:
         *,
         explode: float = 0.0,
         scaled: bool = False,
-        processes: int = 1,
-        mean: Callable[[Tensor], Tensor] | None = None,
+        fabric: Fabric | None = None,
     ) -> None:
         """Start counting at nothing.
 
@@ -59,13 +60,12 @@ class Meter:
             batch_size: images in an update, over all processes.
             explode: times the first loss, or 1 if that is more, at which a loss is too large; 0 is never.
             scaled: the loss is scaled up for fp16; a gradient too large for it is not used, and no error.
-            processes: that share an update.
-            mean: returns the mean of a tensor over all processes; None where there is one.
+            fabric: knows the processes that share an update; None is one.
         """
         self.seconds = 0.0
         self.waited = 0.0
         self._explode, self._scaled = explode, scaled
-        self._processes, self._mean = processes, mean
+        self._fabric = fabric
         self._first: float | None = None
         self._grad_norm = 0.0
         self._waited_before = 0.0
@@ -126,15 +126,16 @@ class Meter:
             )
 
     def _gather(self) -> list[float]:
-        """Read the new losses and counts from the device, means over all processes, and return the losses."""
+        """Read the new losses, means over all processes, and counts of all of them; return the losses."""
         if not self._new:
             return []
         columns = torch.stack([torch.stack(pair).float() for pair in self._new])
-        if self._mean is not None:
-            columns = self._mean(columns)
+        if self._fabric is not None:
+            columns = summed(self._fabric, columns)
+            columns[:, 0] /= self._fabric.world_size
         losses, right = columns.cpu().T.tolist()
         self._losses += losses
-        self._right += [share * self._processes for share in right]
+        self._right += right
         self._new = []
         return list(losses)
 

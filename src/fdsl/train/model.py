@@ -10,7 +10,7 @@ import torch
 from timm.models import is_model
 from torch import Tensor, nn
 
-from fdsl.errors import InputError
+from fdsl.errors import InputError, first_line
 
 # These follow from the data and the other fields of a config.
 DERIVED_ARGS = ("num_classes", "img_size", "in_chans", "pretrained", "drop_path_rate")
@@ -97,9 +97,3 @@ def _try_forward(model: nn.Module, name: str, size: int, classes: int) -> None:
         model.train(was_training)
     if not isinstance(logits, Tensor) or (classes and logits.shape != (1, classes)):
         raise InputError(f"model must give one vector of {classes} logits an image, got {name}: it does not")
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error says, or what it is."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -174,6 +174,20 @@ class RunFolder:
             )
         return None
 
+    def say_differences(self, content: dict[str, Any]) -> None:
+        """Say what keeps the continuation from being the same bit for bit."""
+        size, before = self._processes.size, content["world_size"]
+        if size != before:
+            pairs = (
+                " and mixup and CutMix mix other pairs" if self._config.mixup or self._config.cutmix else ""
+            )
+            say(f"{before} processes before, {size} now: the same samples, but sums in another order{pairs}")
+        for package, version_now in _versions().items():
+            if content["versions"].get(package) != version_now:
+                say(
+                    f"{package} {content['versions'].get(package)} before, {version_now} now: rounding may differ"
+                )
+
     def leave(self, signal: int, step: int, steps: int) -> None:
         """Leave after the checkpoint of `step`, because of a signal.
 
@@ -239,20 +253,6 @@ class RunFolder:
             if stored.get(name) != value:
                 raise DataError(
                     f"{path} must be of this run: {name} is {stored.get(name)!r} there, {value!r} here"
-                )
-
-    def say_differences(self, content: dict[str, Any]) -> None:
-        """Say what keeps the continuation from being the same bit for bit."""
-        size, before = self._processes.size, content["world_size"]
-        if size != before:
-            pairs = (
-                " and mixup and CutMix mix other pairs" if self._config.mixup or self._config.cutmix else ""
-            )
-            say(f"{before} processes before, {size} now: the same samples, but sums in another order{pairs}")
-        for package, version_now in _versions().items():
-            if content["versions"].get(package) != version_now:
-                say(
-                    f"{package} {content['versions'].get(package)} before, {version_now} now: rounding may differ"
                 )
 
     def _remove(self) -> None:

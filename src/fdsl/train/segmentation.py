@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fdsl.errors import InputError
+from fdsl.errors import InputError, first_line
 from fdsl.files import atomic_path
-from fdsl.train.model import build_model, first_line
+from fdsl.train.model import build_model
 from fdsl.train.weights.saving import CONFIG_FILE
 
 HEAD_FILE = "segmentation_head.safetensors"

@@ -13,9 +13,8 @@ from timm.optim._optim_factory import create_optimizer_v2
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fdsl.errors import InputError
+from fdsl.errors import InputError, first_line
 from fdsl.train.config import TrainConfig
-from fdsl.train.model import first_line
 from fdsl.train.progress import say
 from fdsl.train.whole import is_sharded
 

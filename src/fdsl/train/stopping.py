@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from math import inf
 from types import FrameType
 from typing import Any, Self
@@ -24,10 +26,12 @@ SAME = 1.0
 class Stopping:
     """Catches signals while it is entered, as a context, in the main thread; elsewhere it catches none.
 
-    A second Ctrl-C interrupts at once, as it would have without this.
+    While updates are made it waits to be asked; a second Ctrl-C interrupts at once, as it would have without this.
+    Before and after, where no work since the newest checkpoint would be lost, it leaves at once.
     """
 
     def __init__(self) -> None:
+        self._updating = False
         self._caught, self._interrupted_at = 0, inf
         self._before: dict[int, Any] = {}
         self._group: Any = None
@@ -45,7 +49,20 @@ class Stopping:
             signal.signal(number, handler)
         self._before.clear()
 
+    @contextlib.contextmanager
+    def updates(self) -> Iterator[None]:
+        """Let signals wait to be asked for in the block."""
+        self._updating = True
+        try:
+            yield
+        finally:
+            self._updating = False
+
     def _catch(self, number: int, _frame: FrameType | None) -> None:
+        if not self._updating:
+            self.leave(
+                number, "outside its updates; --resume goes on from the newest checkpoint, if there is one"
+            )
         if number == signal.SIGINT:
             now = time.monotonic()
             if now > self._interrupted_at + SAME:
@@ -71,6 +88,11 @@ class Stopping:
         self._flag = torch.tensor([self._caught])
         self._asked = dist.all_reduce(self._flag, dist.ReduceOp.MAX, group=self._group, async_op=True)
         return known
+
+    def asked_last(self) -> int:
+        """Return the same once no update follows: what any process has caught until now."""
+        before, now = self.asked(), self.asked()
+        return before or now
 
     def leave(self, number: int, told: str) -> None:
         """Leave because of a signal.

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from torch.utils.tensorboard import SummaryWriter
 
-from fdsl.errors import DataError, FdslError, InputError
+from fdsl.errors import DataError, FdslError, InputError, first_line
 from fdsl.files import write_json
 from fdsl.train.config import TrainConfig
 from fdsl.train.progress import say
@@ -67,7 +67,7 @@ def check_trackers(config: TrainConfig) -> None:
         wandb.login(verify=True)  # does nothing where WANDB_MODE is offline or disabled
     except wandb.Error as error:
         raise InputError(
-            f"wandb must be able to log in for project {config.wandb!r}, got: {_line(error)} "
+            f"wandb must be able to log in for project {config.wandb!r}, got: {first_line(error)} "
             f"(`wandb login` or WANDB_API_KEY gives the key; {OFFLINE})"
         ) from error
 
@@ -158,7 +158,7 @@ class WeightsAndBiases:
             )
         except Exception as error:  # its errors have no common base
             raise FdslError(
-                f"wandb must begin a run in project {project!r}, got: {_line(error)} ({OFFLINE})"
+                f"wandb must begin a run in project {project!r}, got: {first_line(error)} ({OFFLINE})"
             ) from error
         write_json(self._file, self._stored)
         # The server knows best what reached it; without it, what this folder has sent to wandb counts.
@@ -193,8 +193,8 @@ class WeightsAndBiases:
     def _drop(self, lacks: str, error: Exception) -> None:
         self._run = None
         say(
-            f"Weights & Biases has {lacks}: {_line(error)}. The run goes on without it; metrics.csv has every row, "
-            f"and `wandb sync` sends what lies in {self._file.parent / WANDB}"
+            f"Weights & Biases has {lacks}: {first_line(error)}; the run goes on without it. "
+            f"metrics.csv has every row, and `wandb sync` sends what lies in {self._file.parent / WANDB}"
         )
         if isinstance(error, ConnectionError):
             import wandb
@@ -216,8 +216,3 @@ def _read(path: Path) -> dict[str, Any] | None:
             f"{path} must hold the id of a run at Weights & Biases, but cannot be read: {error!r}; "
             "without the file, a new run begins there"
         ) from error
-
-
-def _line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its name."""
-    return str(error).strip().partition("\n")[0].rstrip(". ") or type(error).__name__

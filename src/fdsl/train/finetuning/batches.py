@@ -17,8 +17,8 @@ from torch import Tensor
 from fdsl.cores import usable_cores
 from fdsl.data.real import RealImages
 from fdsl.random import Purpose, blocks, integer, uniform
-from fdsl.train.config.finetune import Sampling as Order
-from fdsl.train.finetuning.sampling import STREAM, Balanced, Sampling, Shuffled
+from fdsl.train.config.finetune import Sampling
+from fdsl.train.finetuning.sampling import STREAM, Balanced, Sampler, Shuffled
 
 T = TypeVar("T")
 Batch = tuple[Tensor, Tensor]
@@ -74,7 +74,7 @@ class TrainingBatches:
         *,
         flip: bool,
         seed: int,
-        sampling: Order = "shuffle",
+        sampling: Sampling = "shuffle",
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -95,7 +95,7 @@ class TrainingBatches:
             DataError: an image is broken.
         """
         self._rank, self._world_size = rank, world_size
-        self._sampling: Sampling = (Balanced if sampling == "balanced" else Shuffled)(images.labels, seed)
+        self._sampler: Sampler = (Balanced if sampling == "balanced" else Shuffled)(images.labels, seed)
         self._images, self._size, self._method = images, size, method
         self._flip, self._seed = flip, seed
         self._squares = SquareImages(images, size) if method != "crop" else None
@@ -117,7 +117,7 @@ class TrainingBatches:
         def samples() -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
             for batch in range(start, stop):
                 first = batch * batch_size + self._rank * part
-                yield self._sampling(np.arange(first, first + part))
+                yield self._sampler(np.arange(first, first + part))
 
         yield from ahead(lambda sample: (self._augmented(*sample), self._labels[sample[1]]), samples())
 

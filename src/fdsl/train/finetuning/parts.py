@@ -5,13 +5,14 @@ The first process looks, and tells the others, which would see what it has begun
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lightning.fabric import Fabric
 
 from fdsl.errors import DataError, InputError
+from fdsl.files import read_object
 from fdsl.train.config import FinetuneConfig
 from fdsl.train.run import RESULT_FILE, RUN_FILE
 
@@ -76,26 +77,23 @@ def finished(config: FinetuneConfig, fabric: Fabric) -> dict[str, Any] | None:
 def _finished(config: FinetuneConfig) -> dict[str, Any] | None:
     if not (config.out / RESULT_FILE).is_file():
         return None
-    stored = config.defaults() | read_json(config, RUN_FILE)["config"]
+    stored = config.defaults() | read_config(config.out)
     asked = config.to_json()
     same = all(stored.get(name) == value for name, value in asked.items() if name not in KEEPING)
-    return read_json(config, RESULT_FILE) if same else None
+    return read_object(config.out / RESULT_FILE) if same else None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the config that the run in a folder was told, as JSON has it.
+
+    Raises:
+        DataError: its run.json is damaged.
+    """
+    config = read_object(folder / RUN_FILE).get("config")
+    if not isinstance(config, dict):
+        raise DataError(f"{folder / RUN_FILE} must hold the config of a run, got {config!r}")
+    return config
 
 
 KEEPING = FinetuneConfig.free_on_resume - {"epochs", "test_limit", "eval_every"}
 """Fields that change nothing a run comes to."""
-
-
-def read_json(config: FinetuneConfig, name: str) -> dict[str, Any]:
-    """Return what a JSON file in the folder of a run holds.
-
-    Raises:
-        DataError: it is damaged.
-    """
-    path = config.out / name
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        dict(content.get("config", {}))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} must describe a run, but cannot be read: {error!r}") from error
-    return content

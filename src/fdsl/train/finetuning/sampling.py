@@ -16,7 +16,7 @@ IMAGES = "fine-tuning class members"
 Numbers = NDArray[np.int64]
 
 
-class Sampling(Protocol):
+class Sampler(Protocol):
     """Turns numbers of samples into images."""
 
     def __call__(self, numbers: Numbers) -> tuple[Numbers, Numbers]:

@@ -17,10 +17,10 @@ from statistics import mean, stdev
 from typing import Any
 
 from fdsl.errors import DataError, InputError
-from fdsl.files import write_json, write_text
+from fdsl.files import read_object, write_json, write_text
 from fdsl.train.config import FinetuneConfig
 from fdsl.train.device import make_fabric
-from fdsl.train.finetuning.parts import check_whole, finished, read_json, resumed
+from fdsl.train.finetuning.parts import check_whole, finished, resumed
 from fdsl.train.finetuning.single import finetune
 from fdsl.train.progress import say
 from fdsl.train.run import METRICS_FILE, RESULT_FILE, RUN_FILE
@@ -66,7 +66,7 @@ def finetune_seeds(config: FinetuneConfig) -> SeedsResult:
     """
     if not config.seeds:
         raise InputError("seeds must name one at least, got none")
-    fabric = make_fabric(config.precision)
+    fabric = make_fabric(config.precision, config.strategy)
     check_whole(config, fabric, PART)
     results: dict[int, Mapping[str, Any]] = {}
     parts = {
@@ -80,7 +80,7 @@ def finetune_seeds(config: FinetuneConfig) -> SeedsResult:
         results[seed] = done
     result = _summary(config.out, results)
     if fabric.is_global_zero:
-        record = read_json(parts[config.seeds[0]], RUN_FILE)
+        record = read_object(parts[config.seeds[0]].out / RUN_FILE)
         write_json(
             config.out / RUN_FILE,
             {**record, "config": config.to_json(), "command": sys.argv, "earlier": []},

@@ -11,10 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from fdsl.errors import DataError, InputError
+from fdsl.errors import DataError, InputError, first_line
 from fdsl.train.config import DEFAULT_MODEL, FinetuneConfig, parse_options
 from fdsl.train.device import reseed
-from fdsl.train.model import build_model, default_size, first_line
+from fdsl.train.model import build_model, default_size
 from fdsl.train.progress import say
 from fdsl.train.weights import WEIGHTS_FILE, Architecture, MatchReport, describe_weights, load_weights
 

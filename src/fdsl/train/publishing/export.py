@@ -11,9 +11,8 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, but loaded lazily
 from torch import nn
 
-from fdsl.errors import DataError, InputError
+from fdsl.errors import DataError, InputError, first_line
 from fdsl.files import atomic_folder, check_new_folder, write_json, write_text
-from fdsl.train.model import first_line
 from fdsl.train.publishing.card import Weights, model_card
 from fdsl.train.publishing.finished import read_finished
 from fdsl.train.run import METRICS_FILE

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from fdsl.errors import DataError, InputError
+from fdsl.files import read_object
 from fdsl.train.config import FinetuneConfig, PretrainConfig, TrainConfig
 from fdsl.train.run import RESULT_FILE, RUN_FILE
 from fdsl.train.weights import CONFIG_FILE, WEIGHTS_FILE
@@ -71,7 +71,7 @@ def read_finished(path: Path) -> FinishedRun:
         inside = ", ".join(sorted(found.parent.name for found in path.glob(f"*/{RUN_FILE}"))[:5])
         hint = f", but folders that do: {inside}" if inside else ""
         raise InputError(f"run must be the folder of a run, got {path}: it holds no {RUN_FILE}{hint}")
-    run = _read(path / RUN_FILE)
+    run = read_object(path / RUN_FILE)
     absent = [name for name in (RESULT_FILE, WEIGHTS_FILE, CONFIG_FILE) if not (path / name).is_file()]
     if parts := sorted(found.parent.name for found in path.glob(f"seed-*/{RUN_FILE}")):
         raise InputError(
@@ -80,7 +80,7 @@ def read_finished(path: Path) -> FinishedRun:
     if absent or not run.get("finished"):
         why = f"it holds no {absent[0]}" if absent else "its last session did not end"
         raise InputError(f"run must have finished, got {path}: {why}; --resume continues it")
-    result, model = _read(path / RESULT_FILE), _read(path / CONFIG_FILE)
+    result, model = read_object(path / RESULT_FILE), read_object(path / CONFIG_FILE)
     try:
         # a run of an older version had what the fields since added are by default
         config = KINDS[run["kind"]].defaults() | dict(run["config"])
@@ -106,21 +106,11 @@ def _origin(weights: str | None, started: str) -> FinishedRun | None:
     path = Path(weights)
     folder = path if path.is_dir() else path.parent
     try:
-        if str(_read(folder / RUN_FILE)["finished"]) > started:  # both are of UTC, in one form
+        if str(read_object(folder / RUN_FILE)["finished"]) > started:  # both are of UTC, in one form
             return None
         return read_finished(folder)
     except (DataError, InputError, KeyError):
         return None  # moved, made again or not of fdsl: then nothing is known of it
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, FileNotFoundError) as error:
-        raise DataError(f"{path} must be a file of a finished run, but cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} must be a file of a finished run, but holds a {type(content).__name__}")
-    return content
 
 
 def _public(fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fdsl.train.config import FinetuneConfig
+
+DEIT: dict[str, Any] = {
+    "size": 224,
+    "label_smoothing": 0.1,
+    "drop_path": 0.1,
+    "mixup": 0.8,
+    "cutmix": 1.0,
+    "augment": "crop",
+    "flip": True,
+}
+"""What DeiT does to real images and weights, as far as it goes here."""
 
 
 def imagenet(out: Path, data: Path, weights: Path | None, seed: int = 0) -> FinetuneConfig:
@@ -21,18 +33,12 @@ def imagenet(out: Path, data: Path, weights: Path | None, seed: int = 0) -> Fine
         out=out,
         data=str(data),
         weights=weights,
-        size=224,
         epochs=300,
         batch_size=1024,
         lr=1e-3,
         weight_decay=0.05,
         warmup=5 / 300,
-        label_smoothing=0.1,
-        drop_path=0.1,
-        mixup=0.8,
-        cutmix=1.0,
-        augment="crop",
-        flip=True,
+        **DEIT,
         seed=seed,
     )
 
@@ -52,18 +58,12 @@ def small_sets(out: Path, data: Path, weights: Path | None, seed: int = 0) -> Fi
         out=out,
         data=str(data),
         weights=weights,
-        size=224,
         epochs=1000,
         batch_size=768,
         optimizer="sgd",
         lr=0.01,
         weight_decay=1e-4,
         warmup=10 / 1000,
-        label_smoothing=0.1,
-        drop_path=0.1,
-        mixup=0.8,
-        cutmix=1.0,
-        augment="crop",
-        flip=True,
+        **DEIT,
         seed=seed,
     )

@@ -12,8 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from fdsl.errors import DataError
-from fdsl.train.model import first_line
+from fdsl.errors import DataError, first_line
 from fdsl.train.weights.sources import read_tensors, weights_path
 
 
