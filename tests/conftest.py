@@ -11,6 +11,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# Kernels for GPUs run in numba-cuda's simulator, unless NUMBA_ENABLE_CUDASIM=0 says that there is a GPU to try.
+os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
+
 # numba's cache looks at the file of a compiled function alone, not at those of the functions it calls: with a cache of
 # its own for each state of the source no test runs yesterday's kernel. Only the newest state's stays.
 ROOT = Path(__file__).parents[1]

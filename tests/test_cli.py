@@ -43,7 +43,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 def test_help_names_every_command(argv, capsys):
     assert main(argv) == 0
     printed = capsys.readouterr().out
-    benches = [f"bench {part}" for part in ("render", "pipeline", "scaling", "training")]
+    benches = [f"bench {part}" for part in ("render", "pipeline", "scaling", "training", "gpu")]
     params = ["params export", "params import"]
     for command in ("preview", "families", *params, "pretrain", "finetune", *benches, "sweep", "demo"):
         assert f"\n  {command} " in printed
@@ -95,8 +95,8 @@ BAD_INPUT = [
     (["nosuch"], "command must be one of"),
     (["previw"], "did you mean 'preview'?"),
     (["--nosuch"], "unknown option --nosuch"),
-    (["bench"], "fdsl bench must be followed by render or pipeline or scaling or training"),
-    (["bench", "draw"], "fdsl bench must be one of render, pipeline, scaling, training, got 'draw'"),
+    (["bench"], "fdsl bench must be followed by render or pipeline or scaling or training or gpu"),
+    (["bench", "draw"], "fdsl bench must be one of render, pipeline, scaling, training, gpu, got 'draw'"),
     (["bench", "scalin"], "did you mean 'scaling'?"),
     (["params"], "fdsl params must be followed by export or import"),
     (["params", "exprot"], "did you mean 'export'?"),

@@ -71,7 +71,8 @@ def test_nothing_private_leaves(runs: Path, tmp_path: Path, kind: str) -> None:
     folder = export_hf(runs / kind, tmp_path / "hub")
     texts = "\n".join(path.read_text() for path in folder.iterdir() if path.suffix != ".safetensors")
     for private in (SECRET, str(Path.home()), socket.gethostname(), str(tmp_path), *sys.argv[:1]):
-        assert len(private) < 2 or private not in texts, private
+        # two files at a time, tests run in processes whose command is "-c"
+        assert len(private) < 3 or private not in texts, private
     assert not re.search(rf"\b{re.escape(getpass.getuser())}\b", texts)
     assert "command" not in read_object(folder / "training.json")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
 
@@ -27,8 +28,19 @@ def assert_same(batches, others):
         assert torch.equal(targets, targets_2)
 
 
+@pytest.fixture(autouse=True)
+def _loops_of_other_tests():
+    """Forget the threads of loops that are still open: an error that a test has caught can hold on to one."""
+    gc.collect()
+    EARLIER[:] = drawing_threads()
+
+
+EARLIER = []
+
+
 def drawing_threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("fdsl-loader")]
+    found = [thread for thread in threading.enumerate() if thread.name.startswith("fdsl-loader")]
+    return [thread for thread in found if thread not in EARLIER]
 
 
 def test_memory_is_used_over_and_never_under_the_consumer(dataset):

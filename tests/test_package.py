@@ -17,6 +17,7 @@ PUBLIC_NAMES = [
     "BrokenContours",
     "BezierCurveDB",
     "Contractive",
+    "CudaRenderer",
     "DataError",
     "ExFractalDB",
     "FdslError",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         family,
     )
     from fdsl.render import Renderer
+    from fdsl.render.cuda.renderer import CudaRenderer
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ __all__ = [
     "BezierCurveDB",
     "BrokenContours",
     "Contractive",
+    "CudaRenderer",
     "DataError",
     "ExFractalDB",
     "FdslError",
@@ -79,6 +81,7 @@ _LAZY = {
     "BrokenContours": "fdsl.formulas",
     "BezierCurveDB": "fdsl.formulas",
     "Contractive": "fdsl.formulas",
+    "CudaRenderer": "fdsl.render.cuda.renderer",
     "OFDB2D": "fdsl.formulas",
     "OFDB3D": "fdsl.formulas",
     "RCDB": "fdsl.formulas",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fdsl.cores import usable_cores
 
-PACKAGES = ("numpy", "numba", "pillow", "torch", "timm")
+PACKAGES = ("numpy", "numba", "numba-cuda", "pillow", "torch", "timm")
 
 
 def cpu_model() -> str:

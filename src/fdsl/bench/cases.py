@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fdsl.bench.config import BenchConfig
 from fdsl.formulas import Family, family
+from fdsl.geometry.table import Table
 
 VARIANTS = {"FractalDB": ("patch_gray", "point_gray")}
 """Variants that cost so differently that each is measured; of the other families the default is."""
@@ -22,10 +24,14 @@ class Case:
     drawn: Family
 
     @property
-    def facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, Any]:
         """The family's name and variant, as far as it has any, for JSON."""
         variant = getattr(self.drawn, "variant", None)
         return {"family": self.drawn.name} | ({} if variant is None else {"variant": variant})
+
+    def table(self, seed: int, categories: NDArray[np.int64], instances: NDArray[np.int64]) -> Table:
+        """Return the parameter table of images."""
+        return self.drawn.table(seed, categories, instances)
 
 
 def cases(config: BenchConfig) -> list[Case]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,6 +44,10 @@ class BenchConfig:
         object.__setattr__(self, "families", tuple(family(name).name for name in self.families or families()))
         if self.json is not None and self.json.is_dir():
             raise InputError(f"json must be a file, got the folder {str(self.json)!r}")
+        if self.json is not None:  # now, not when everything is measured
+            folder = next(parent for parent in self.json.absolute().parents if parent.exists())
+            if not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise InputError(f"json must be in a folder that can be written to, got {str(self.json)!r}")
         check_int("repetitions", self.repetitions, 1, 1000)
         check_float("seconds", self.seconds, 0, 3600)
         check_int("classes", self.classes, 2, 1 << 20)

@@ -19,11 +19,18 @@ RECIPE = Augmentation(crop_scale=(0.08, 1.0), auto_augment=AUTO_AUGMENT, random_
 
 
 def open_loader(
-    drawn: Family, batch_size: int, seed: int, *, threads: int | None, device: str = "cpu", size: int = SIZE
+    drawn: Family,
+    batch_size: int,
+    seed: int,
+    *,
+    threads: int | None,
+    device: str = "cpu",
+    size: int = SIZE,
+    renderer: str = "auto",
 ) -> Loader:
     """Return a loader of images that are never shown twice, with mean and deviation measured already."""
     dataset = FormulaDataset(drawn, instances=None, size=size, seed=seed, threads=threads)
-    loader = Loader(dataset, batch_size, seed=seed, augment=RECIPE, device=device)
+    loader = Loader(dataset, batch_size, seed=seed, augment=RECIPE, device=device, renderer=renderer)
     _ = loader.standardize
     return loader
 

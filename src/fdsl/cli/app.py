@@ -56,6 +56,9 @@ COMMANDS = {
         "fdsl.cli.bench", "measure drawing over threads, vertices, strokes, points and sizes", "scaling"
     ),
     "bench training": Command("fdsl.cli.bench", "measure what drawing costs a training step", "training"),
+    "bench gpu": Command(
+        "fdsl.cli.bench", "measure drawing on a GPU, and whether its pixels are the CPU's", "gpu"
+    ),
     "sweep": Command(
         "fdsl.cli.sweep", "vary one parameter of the formulas; pre-train, fine-tune and probe at each value"
     ),

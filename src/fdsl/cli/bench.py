@@ -10,6 +10,7 @@ from rich.console import Console
 
 from fdsl.cli.extras import require
 from fdsl.cli.parse import parse
+from fdsl.errors import FdslError
 from fdsl.files import write_json
 
 if TYPE_CHECKING:
@@ -50,10 +51,28 @@ def training(argv: list[str]) -> None:
     _bench(BenchTrainingConfig, run_bench, argv)
 
 
+def gpu(argv: list[str]) -> None:
+    """Measure drawing on a GPU: rates, agreement with the CPU, an epoch, and what it costs a training."""
+    require("bench gpu", "train")
+    from fdsl.bench.gpu.config import BenchGpuConfig
+
+    def run_bench(config: BenchGpuConfig, announce: Callable[[str], None]) -> Report:
+        # only now, so that --help does without numba-cuda
+        from fdsl.bench.gpu.run import run_bench
+
+        return run_bench(config, announce)
+
+    report = _bench(BenchGpuConfig, run_bench, argv)
+    from fdsl.bench.gpu.run import complaint
+
+    if said := complaint(report):
+        raise FdslError(said)
+
+
 def _bench(
     config_class: type[Config], run_bench: Callable[[Config, Callable[[str], None]], Report], argv: list[str]
-) -> None:
-    """Parse `argv`, measure, print the table and write the JSON file."""
+) -> Report:
+    """Parse `argv`, measure, print the table, write the JSON file and return what was measured."""
     from fdsl.bench.report import print_report
 
     config = parse(config_class, f"bench {config_class.benchmark}", argv)
@@ -64,3 +83,4 @@ def _bench(
     if config.json is not None:
         write_json(config.json, report.to_json())
         console.print(f"written to {config.json}")
+    return report

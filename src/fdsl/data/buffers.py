@@ -77,9 +77,8 @@ class Buffer:
         return pixels, labels
 
     def send_targets(self) -> dict[str, Tensor]:
-        """Return `targets` on the device; categories of pixels as int64, which a cross-entropy wants."""
-        sent = {name: torch.from_numpy(values).to(self._device) for name, values in self.targets.items()}
-        return {name: values.long() if name == "mask" else values for name, values in sent.items()}
+        """Return `targets` on the device."""
+        return {name: torch.from_numpy(values).to(self._device) for name, values in self.targets.items()}
 
 
 class Recycled:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from fdsl.data.augment import Augmentation
 from fdsl.data.buffers import Buffer, Recycled
 from fdsl.data.dataset import UNLIMITED, FormulaDataset
 from fdsl.data.mixing import Mixing
+from fdsl.data.on_device import Fence, OnDevice, choose_renderer
 from fdsl.data.order import permuted
 from fdsl.data.sample_draws import EPOCHS, REPEATS
 from fdsl.data.standardize import Standardize
@@ -30,6 +33,9 @@ from fdsl.render.retouch import Retouch
 
 Batch = tuple[Tensor, Any]
 """Images and their targets: a tensor, or a dict of tensors by label."""
+
+Drawn = tuple[ArrayLike | None, ArrayLike | None, Retouch | None]
+"""View, tone and retouch of a batch's images."""
 
 CROPS = Augmentation(crop_scale=(0.35, 1.0))
 """The augmentation of a loader that is told none: random crops down to a third of the canvas."""
@@ -50,8 +56,10 @@ class Loader:
     An iteration goes on from there to `samples`, or, without that, to the end of the epoch: `for epoch in range(9): for
     images, targets in loader` sees nine epochs. Batches are full; samples too few for one wait for the next epoch.
 
-    A thread draws ahead into memory that is used over and over; how many more threads draw, and at which size, the
-    dataset says. On a GPU a batch is drawn into pinned memory, sent as uint8 without waiting, and made floats there.
+    A thread draws ahead. On a GPU it asks for drawing, retouching and standardizing there, on a stream beside the
+    training's; pixels are the same on every device, and the first ones are compared. Otherwise batches are drawn on the
+    CPU into memory that is used over and over; how many more threads draw, the dataset says. For a GPU that is pinned
+    memory, sent as uint8 without waiting, and made floats there.
 
     In repeated augmentation (Hoffer et al., CVPR 2020) the `repeats` views of an image follow one another, mostly in
     one batch of one rank, and an epoch has `repeats` samples an image. timm's RepeatAugSampler deals the views out to
@@ -69,6 +77,8 @@ class Loader:
         cutmix: alpha of CutMix, likewise; with both, each batch gets one of them.
         label_smoothing: probability spread evenly over all classes in the targets.
         device: where batches go.
+        renderer: what draws: "cuda" on that device, which takes numba-cuda and an NVIDIA GPU, "cpu", or "auto", "cuda"
+            where that can be. The attribute `renderer` tells which it is.
         rank: of this process, 0..world_size-1. Of the samples of a step, t * B * world_size and on, it takes its own B.
             So W ranks with batches of B / W see what one with B sees; only mixing differs, as each mixes its own batch.
         world_size: processes that train together.
@@ -100,6 +110,7 @@ class Loader:
         cutmix: float = 0.0,
         label_smoothing: float = 0.0,
         device: torch.device | str = "cpu",
+        renderer: str = "auto",
         rank: int = 0,
         world_size: int = 1,
         start: int = 0,
@@ -118,6 +129,7 @@ class Loader:
         self.rank = check_int("rank", rank, 0, self.world_size - 1)
         self.ahead = check_int("ahead", ahead, 1, 64)
         self.device = _device(device)
+        self.renderer = choose_renderer(renderer, self.device)
         self.mixing = Mixing(
             classes=dataset.family.classes,
             mixup=mixup,
@@ -240,38 +252,53 @@ class Loader:
             return max(0, self.samples - self._next) // self._step
         return (-(-(self._next + self._step) // self._epoch) * self._epoch - self._next) // self._step
 
+    @cached_property
+    def _gpu(self) -> OnDevice:
+        """What draws on the device, where `renderer` is "cuda"."""
+        return OnDevice(self.dataset, self.device)
+
     def batch(self, first: int) -> Batch:
         """Draw this rank's batch of the step that begins with sample number `first`, whatever the state is."""
-        buffer = self._buffer()
-        self._draw(check_int("first", first, 0), buffer)
-        return self._finish(first, buffer, None)
+        check_int("first", first, 0)
+        _ = self.standardize
+        if self.renderer == "cuda":
+            self._gpu.begin()
+            return self._hand_over(self._draw_there(first))
+        return self._finish(self._draw(first, self._buffer()))
 
     def __iter__(self) -> Iterator[Batch]:
-        firsts = iter(range(self._next, self._next + len(self) * self._step, self._step))
-        here = self.device.type == "cpu"
-        # here a buffer is free once its task is done; a GPU may still copy from it when it is drawn over next
-        buffers = [self._buffer() for _ in range(1 if here else self.ahead)]
-        floats = Recycled((self.batch_size, self.standardize.count(self.dataset.channels), *self._square))
-        waiting: deque[tuple[int, Buffer, Future[Batch | None]]] = deque()
-
-        def draw(first: int, buffer: Buffer) -> Batch | None:
-            self._draw(first, buffer)
-            return self._finish(first, buffer, floats) if here else None
-
-        def ask() -> None:
-            if (first := next(firsts, None)) is not None:
-                buffer = buffers[(first // self._step) % len(buffers)]
-                waiting.append((first, buffer, thread.submit(draw, first, buffer)))
-
-        thread = drawing_thread()
-        try:
-            for _ in range(self.ahead):
-                ask()
-            while waiting:
-                first, buffer, task = waiting.popleft()
-                batch = task.result() or self._finish(first, buffer, None)
-                ask()  # the buffer just sent: only now, behind its copy
+        """Yield the batches from here to the end; see the class."""
+        firsts = range(self._next, self._next + len(self) * self._step, self._step)
+        _ = self.standardize  # measured before anything else is asked of the device
+        with closing(self._drawn_ahead(firsts, *self._ways())) as batches:
+            for first, batch in zip(firsts, batches, strict=True):
                 self._next = first + self._step
+                yield batch
+
+    def _ways(self) -> tuple[Callable[[int], Any], Callable[[Any], Batch]]:
+        """Return what a thread does to draw the step that begins with a sample, and what is done with that in turn."""
+        if self.renderer == "cuda":
+            self._gpu.begin()
+            return self._draw_there, self._hand_over
+        if self.device.type == "cpu":
+            buffer = self._buffer()  # free again once its batch is made
+            floats = Recycled((self.batch_size, self.standardize.count(self.dataset.channels), *self._square))
+            return lambda first: self._finish(self._draw(first, buffer), floats), lambda batch: batch
+        # a GPU may still copy from a buffer when the next one is drawn
+        buffers = [self._buffer() for _ in range(self.ahead)]
+        return lambda first: self._draw(first, buffers[(first // self._step) % self.ahead]), self._finish
+
+    def _drawn_ahead(
+        self, firsts: range, draw: Callable[[int], Any], finish: Callable[[Any], Batch]
+    ) -> Generator[Batch, None, None]:
+        """Yield finish(draw(first)) for each step; a thread draws, `ahead` of them in advance."""
+        thread, rest = drawing_thread(), iter(firsts)
+        try:
+            asked = deque(thread.submit(draw, first) for first in islice(rest, self.ahead))
+            while asked:
+                batch = finish(asked.popleft().result())
+                # only now: the buffer of the batch, drawn over next, is behind its copy
+                asked.extend(thread.submit(draw, first) for first in islice(rest, 1))
                 yield batch
         finally:
             thread.shutdown(cancel_futures=True)
@@ -284,19 +311,42 @@ class Loader:
         colour = (3,) if self.dataset.channels == 3 else ()
         return Buffer((self.batch_size, *self._square, *colour), self.device)
 
-    def _draw(self, first: int, buffer: Buffer) -> None:
-        """Draw this rank's samples of the step that begins with `first`."""
-        begin = first + self.rank * self.batch_size
-        images, repetitions = np.divmod(np.arange(begin, begin + self.batch_size), self.repeats)
-        epochs, positions = np.divmod(images, len(self.dataset))
-        indices = permuted(positions, len(self.dataset), self.seed, epochs)
-        categories, instances = self.dataset.identify(indices, epochs)
-        plan = self._plan(categories, instances, epochs, repetitions)
+    def _draw(self, first: int, buffer: Buffer) -> tuple[int, Buffer]:
+        """Draw this rank's samples of the step that begins with `first` on the CPU."""
+        categories, instances, plan = self._samples(first)
         pixels, labels = buffer.reopen()
         self.dataset.draw(categories, instances, *plan, out=pixels)
         labels[:] = categories
         if self.dataset.target_names != "class":
             buffer.targets = self.dataset.draw_targets(categories, instances, plan[0])
+        return first, buffer
+
+    def _draw_there(self, first: int) -> tuple[Batch, Fence]:
+        """Ask the device for this rank's batch of the step that begins with `first`, which is done past the fence."""
+        categories, instances, plan = self._samples(first)
+        with self._gpu.stream():
+            images = self.standardize.planes(self._gpu.draw(categories, instances, *plan))
+            targets = {}
+            if self.dataset.target_names != "class":
+                drawn = self.dataset.draw_targets(categories, instances, plan[0])
+                targets = {name: self._gpu.send(values) for name, values in drawn.items()}
+            batch = self._batch(first, images, self._gpu.send(categories), targets)
+            return batch, self._gpu.fence()
+
+    def _hand_over(self, drawn: tuple[Batch, Fence]) -> Batch:
+        """Let the training's stream wait for a batch."""
+        (images, targets), fence = drawn
+        self._gpu.hand_over(fence, [images, *(targets.values() if isinstance(targets, dict) else [targets])])
+        return drawn[0]
+
+    def _samples(self, first: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Drawn]:
+        """Return categories, instances and plan of this rank's samples of the step that begins with `first`."""
+        begin = first + self.rank * self.batch_size
+        images, repetitions = np.divmod(np.arange(begin, begin + self.batch_size), self.repeats)
+        epochs, positions = np.divmod(images, len(self.dataset))
+        indices = permuted(positions, len(self.dataset), self.seed, epochs)
+        categories, instances = self.dataset.identify(indices, epochs)
+        return categories, instances, self._plan(categories, instances, epochs, repetitions)
 
     def _plan(
         self,
@@ -304,7 +354,7 @@ class Loader:
         instances: NDArray[np.int64],
         epochs: NDArray[np.int64],
         repetitions: NDArray[np.int64],
-    ) -> tuple[ArrayLike | None, ArrayLike | None, Retouch | None]:
+    ) -> Drawn:
         """Return view, tone and retouch of each image."""
         if self.augment is None:
             return None, None, None
@@ -323,17 +373,22 @@ class Loader:
         )
         return plan.view, plan.tone, plan.retouch
 
-    def _finish(self, first: int, buffer: Buffer, floats: Recycled | None) -> Batch:
-        """Make what was drawn into what a model is fed."""
+    def _finish(self, drawn: tuple[int, Buffer], floats: Recycled | None = None) -> Batch:
+        """Make what was drawn on the CPU into what a model is fed."""
+        first, buffer = drawn
         pixels, labels = buffer.send()
         images = self.standardize.planes(pixels, None if floats is None else floats.tensor())
+        return self._batch(first, images, labels, buffer.send_targets())
+
+    def _batch(self, first: int, images: Tensor, labels: Tensor, targets: dict[str, Tensor]) -> Batch:
+        """Mix the planes of a batch, and put its targets beside it."""
         chosen = self.dataset.target_names
         if chosen == "class":
-            targets: Any = self.mixing(images, labels, first + self.rank * self.batch_size)
-        else:
-            targets = buffer.send_targets()
-            targets = targets[chosen] if isinstance(chosen, str) else targets
-        return images.expand(-1, 3, -1, -1), targets
+            mixed = self.mixing(images, labels, first + self.rank * self.batch_size)
+            return images.expand(-1, 3, -1, -1), mixed
+        # a cross-entropy wants the categories of pixels as int64
+        own = {name: values.long() if name == "mask" else values for name, values in targets.items()}
+        return images.expand(-1, 3, -1, -1), own[chosen] if isinstance(chosen, str) else own
 
 
 def drawing_thread() -> ThreadPoolExecutor:

@@ -178,6 +178,12 @@ def _first_diverged(x_SR, y_SR, first):  # type: ignore[no-untyped-def]
     return len(x_SR)
 
 
+@inlined
+def is_far(low_x, high_x, low_y, high_y):  # type: ignore[no-untyped-def]
+    """Return whether points that reach so far come from an orbit that diverges."""
+    return not (low_x > -DIVERGED and high_x < DIVERGED and low_y > -DIVERGED and high_y < DIVERGED)
+
+
 @kernel
 def bounds(orbits):  # type: ignore[no-untyped-def]
     """Return (rows end, least x, greatest x, least y, greatest y) of the drawn points.
@@ -186,7 +192,7 @@ def bounds(orbits):  # type: ignore[no-untyped-def]
     """
     first, last = BURN_IN + 1, len(orbits.x_SR)
     low_x, high_x, low_y, high_y = _extents(orbits)
-    if not (low_x > -DIVERGED and high_x < DIVERGED and low_y > -DIVERGED and high_y < DIVERGED):
+    if is_far(low_x, high_x, low_y, high_y):
         last = max(first, _first_diverged(orbits.x_SR, orbits.y_SR, 0))
         _reset(orbits)
         _widen_both(orbits, first, last)

@@ -94,9 +94,10 @@ class Orbits(NamedTuple):
     choice: Halves
     tables: NDArray[np.float32]
     """Coefficients a coordinate, [3, 4, MAX_MAPS]: a matrix row's three, then the translation."""
-    low_R: NDArray[np.float32]
-    high_R: NDArray[np.float32]
-    sum_R: NDArray[np.float64]
+    low_3R: NDArray[np.float32]
+    """Least coordinates of the drawn points, an orbit."""
+    high_3R: NDArray[np.float32]
+    sum_3R: NDArray[np.float64]
 
 
 def new_orbits(points: int) -> Orbits:
@@ -105,8 +106,8 @@ def new_orbits(points: int) -> Orbits:
     return Orbits(
         points_3SR, points_3SR.reshape(3, -1),
         new_halves(ORBITS), new_halves(ORBITS),
-        np.empty((3, 4, MAX_MAPS), np.float32), np.empty(ORBITS, np.float32), np.empty(ORBITS, np.float32),
-        np.empty(ORBITS, np.float64),
+        np.empty((3, 4, MAX_MAPS), np.float32),
+        np.empty((3, ORBITS), np.float32), np.empty((3, ORBITS), np.float32), np.empty((3, ORBITS), np.float64),
     )  # fmt: skip
 
 
@@ -161,12 +162,8 @@ def _gather_row(values_P, count, low_R, high_R, sum_R):  # type: ignore[no-untyp
 
 
 @inner
-def _extent_and_sum(values_P, orbits):  # type: ignore[no-untyped-def]
-    """Return (least, greatest, sum) of the drawn values.
-
-    Sums run in float64 along each orbit, then over the orbits in order: one order, one result, on every device.
-    """
-    low_R, high_R, sum_R = orbits.low_R, orbits.high_R, orbits.sum_R
+def _gather_all(values_P, low_R, high_R, sum_R):  # type: ignore[no-untyped-def]
+    """Write the least and the greatest of each orbit's drawn values, and their sum, float64, in order."""
     low_R[:] = float32(np.inf)
     high_R[:] = float32(-np.inf)
     sum_R[:] = 0.0
@@ -175,11 +172,26 @@ def _extent_and_sum(values_P, orbits):  # type: ignore[no-untyped-def]
         _gather_group(values_P[begin:], low_R, high_R, sum_R)
     for begin in range(whole, len(values_P), ORBITS):
         _gather_row(values_P[begin:], min(ORBITS, len(values_P) - begin), low_R, high_R, sum_R)
-    low, high = extent(low_R, high_R)
-    total = 0.0
-    for orbit in range(ORBITS):
-        total += sum_R[orbit]
-    return low, high, total
+
+
+@inner
+def find_scale(low_3R, high_3R, sum_3R, points, centre_3):  # type: ignore[no-untyped-def]
+    """Return what `normalisation` returns, from each orbit's least and greatest coordinates and their sums.
+
+    Sums run in float64 along each orbit, then over the orbits in order: one order, one result, on every device.
+    """
+    least, greatest = float32(np.inf), float32(-np.inf)
+    for axis in range(3):
+        low, high = extent(low_3R[axis], high_3R[axis])
+        if not (low > -DIVERGED and high < DIVERGED):
+            return 0.0
+        least, greatest = min(least, low), max(greatest, high)
+        total = 0.0
+        for orbit in range(ORBITS):
+            total += sum_3R[axis, orbit]
+        centre_3[axis] = total / points
+    reach = float64(greatest) - float64(least)
+    return 2.0 / reach if reach > 0.0 else 0.0
 
 
 @kernel
@@ -190,15 +202,11 @@ def normalisation(orbits, points, centre_3):  # type: ignore[no-untyped-def]
         Scale, float64, to multiply `point - centre_3` with; 0 when an orbit diverged or the cloud is one point.
         centre_3 (cloud units) is written, float64 [3].
     """
-    least, greatest = float32(np.inf), float32(-np.inf)
+    low_3R, high_3R, sum_3R = orbits.low_3R, orbits.high_3R, orbits.sum_3R
     for axis in range(3):
-        low, high, total = _extent_and_sum(orbits.points_3P[axis, FIRST : FIRST + points], orbits)
-        if not (low > -DIVERGED and high < DIVERGED):
-            return 0.0
-        least, greatest = min(least, low), max(greatest, high)
-        centre_3[axis] = total / points
-    reach = float64(greatest) - float64(least)
-    return 2.0 / reach if reach > 0.0 else 0.0
+        values_P = orbits.points_3P[axis, FIRST : FIRST + points]
+        _gather_all(values_P, low_3R[axis], high_3R[axis], sum_3R[axis])
+    return find_scale(low_3R, high_3R, sum_3R, points, centre_3)
 
 
 @kernel
@@ -216,14 +224,15 @@ def least_variance(orbits, points, scale, centre_3):  # type: ignore[no-untyped-
     least = np.inf
     for axis in range(3):
         values_P = orbits.points_3P[axis, FIRST : FIRST + points]
-        orbits.sum_R[:] = 0.0
+        sum_R = orbits.sum_3R[axis]
+        sum_R[:] = 0.0
         for begin in range(0, points, ORBITS):
             for orbit in range(uint64(min(ORBITS, points - begin))):
                 value = float64(values_P[uint64(begin) + orbit])
-                orbits.sum_R[orbit] += value * value
+                sum_R[orbit] += value * value
         square = 0.0
         for orbit in range(ORBITS):
-            square += orbits.sum_R[orbit]
+            square += sum_R[orbit]
         variance = square / points - centre_3[axis] * centre_3[axis]
         least = min(least, variance * (scale * scale))
     return least

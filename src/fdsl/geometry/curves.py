@@ -103,21 +103,27 @@ def on_canvas(word, canvas):  # type: ignore[no-untyped-def]
     return float32(uint32(word) >> uint32(8)) * (float32(2.0**-24) * float32(canvas))
 
 
+@inlined
+def draw_pair(address, curve, pair, pairs, canvas, place, x_P, y_P):  # type: ignore[no-untyped-def]
+    """Write two of the control points of `curve` through `place`, float32 [2, 3]: those of pair `pair` of `pairs`."""
+    i = uint32(uint32(uint32(curve) * uint32(pairs)) + uint32(pair))
+    words = philox_block(address[2], address[3], uint32(CURVE), i, address[0], address[1])
+    a, b, c = place[0, 0], place[0, 1], place[0, 2]
+    d, e, f = place[1, 0], place[1, 1], place[1, 2]
+    x, y = on_canvas(words[0], canvas), on_canvas(words[1], canvas)
+    z, w = on_canvas(words[2], canvas), on_canvas(words[3], canvas)
+    first = uint64(pair) + uint64(pair)
+    second = first + uint64(1)
+    x_P[first], y_P[first] = a * x + b * y + c, d * x + e * y + f
+    x_P[second], y_P[second] = a * z + b * w + c, d * z + e * w + f
+
+
 @inner
 def draw_points(address, curve, points, canvas, place, x_P, y_P):  # type: ignore[no-untyped-def]
     """Write the control points of `curve` through `place`, float32 [2, 3]; the arrays have room for an even number."""
     pairs = uint32((points + 1) // 2)
-    a, b, c = place[0, 0], place[0, 1], place[0, 2]
-    d, e, f = place[1, 0], place[1, 1], place[1, 2]
     for pair in range(pairs):
-        i = uint32(uint32(uint32(curve) * pairs) + uint32(pair))
-        words = philox_block(address[2], address[3], uint32(CURVE), i, address[0], address[1])
-        x, y = on_canvas(words[0], canvas), on_canvas(words[1], canvas)
-        z, w = on_canvas(words[2], canvas), on_canvas(words[3], canvas)
-        first = uint64(pair) + uint64(pair)
-        second = first + uint64(1)
-        x_P[first], y_P[first] = a * x + b * y + c, d * x + e * y + f
-        x_P[second], y_P[second] = a * z + b * w + c, d * z + e * w + f
+        draw_pair(address, curve, pair, pairs, canvas, place, x_P, y_P)
 
 
 @inner

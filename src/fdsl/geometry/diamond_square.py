@@ -52,7 +52,7 @@ def amplitudes(decay: NDArray[np.float64]) -> NDArray[np.int32]:
 
 
 @inlined
-def _moved(total, half, amplitude):  # type: ignore[no-untyped-def]
+def displaced(total, half, amplitude):  # type: ignore[no-untyped-def]
     """Return the mean of four whose sum is given, displaced by a uniform number within the amplitude."""
     return int32(
         (int32(total) >> int32(2)) + (int32(int32(int32(half) - int32(32768)) * amplitude) >> int32(15))
@@ -69,7 +69,7 @@ def _find_middles(coarse, squares, halves, amplitude, middle):  # type: ignore[n
         for j in range(uint64(len(out_W))):
             right = j + uint64(1)
             total = int32(int32(upper[j] + upper[right]) + int32(lower[j] + lower[right]))
-            out_W[j] = _moved(total, half_W[j], amplitude)
+            out_W[j] = displaced(total, half_W[j], amplitude)
 
 
 @inner
@@ -87,7 +87,7 @@ def _level_lines(coarse, squares, halves, amplitude, middle, fine):  # type: ign
         for j in range(uint64(squares)):
             total = int32(int32(upper[j] + lower[j]) + int32(old_W[j] + old_W[j + uint64(1)]))
             out_W[j + j] = old_W[j]
-            out_W[j + j + uint64(1)] = _moved(total, half_W[j], amplitude)
+            out_W[j + j + uint64(1)] = displaced(total, half_W[j], amplitude)
         out_W[2 * squares] = old_W[squares]
 
 
@@ -100,13 +100,13 @@ def _lines_between(coarse, squares, halves, amplitude, middle, fine):  # type: i
         middle_W, half_W = middle[i * squares : (i + 1) * squares], halves[i * points : (i + 1) * points]
         out_W = fine[(2 * i + 1) * pitch : (2 * i + 2) * pitch]
         around = int32(middle_W[0] + middle_W[squares - 1])
-        out_W[0] = _moved(int32(around + int32(upper[0] + lower[0])), half_W[0], amplitude)
+        out_W[0] = displaced(int32(around + int32(upper[0] + lower[0])), half_W[0], amplitude)
         last = int32(around + int32(upper[squares] + lower[squares]))
-        out_W[2 * squares] = _moved(last, half_W[squares], amplitude)
+        out_W[2 * squares] = displaced(last, half_W[squares], amplitude)
         out_W[1] = middle_W[0]
         for j in range(uint64(1), uint64(squares)):
             total = int32(int32(upper[j] + lower[j]) + int32(middle_W[j - uint64(1)] + middle_W[j]))
-            out_W[j + j] = _moved(total, half_W[j], amplitude)
+            out_W[j + j] = displaced(total, half_W[j], amplitude)
             out_W[j + j + uint64(1)] = middle_W[j]
 
 

@@ -64,21 +64,23 @@ def steps_for(points: int, orbits: int) -> int:
     return BURN_IN + -(-points // orbits)
 
 
+@inlined
+def orbit_words(seed, stream, category, instance, purpose, group, orbits, orbit):  # type: ignore[no-untyped-def]
+    """Return the block of words, four uint32, that one of `orbits` orbits needs for the 8 steps of `group`."""
+    counter = uint32(uint32(group * orbits) + uint32(orbit))
+    return philox_block(category, instance, uint32(purpose), counter, seed, stream)
+
+
 @inner
 def draw_halves(address, purpose, group, words_4R):  # type: ignore[no-untyped-def]
     """Draw what all orbits need for the 8 steps of `group`: 16 bits a step, two steps a word. uint32 [4, R]."""
     a_R, b_R, c_R, d_R = words_4R[0], words_4R[1], words_4R[2], words_4R[3]
-    counter = uint32(group * words_4R.shape[1])
     # read once: what is written could be the address for all LLVM knows, and a round and a half is the same for all
     seed, stream, category, instance = address[0], address[1], address[2], address[3]
-    for orbit in range(uint64(words_4R.shape[1])):
-        a_R[orbit], b_R[orbit], c_R[orbit], d_R[orbit] = philox_block(
-            category,
-            instance,
-            uint32(purpose),
-            uint32(counter + uint32(orbit)),
-            seed,
-            stream,
+    orbits = uint64(words_4R.shape[1])
+    for orbit in range(orbits):
+        a_R[orbit], b_R[orbit], c_R[orbit], d_R[orbit] = orbit_words(
+            seed, stream, category, instance, purpose, group, orbits, orbit
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,21 +44,57 @@ _DRAWERS: dict[type, Callable[[Any, Frame, NDArray[np.uint8]], Draw]] = {
     AffineMaps2D: affine2d.drawer,
     AffineMaps3D: affine3d.drawer,
     FractalScenes: scenes.drawer,
-    Altered: lambda table, frame, images: altered.drawer(table, frame, images, _drawer_of),
+    Altered: lambda table, frame, images: altered.drawer(table, frame, images, partial(drawer_of, _DRAWERS)),
     BezierCurves: curves.drawer,
     NoiseField: noise.drawer,
 }
 
 
-def _drawer_of(table: Table) -> Callable[[Any, Frame, NDArray[np.uint8]], Draw]:
-    """Return what draws a table; InputError for anything else."""
-    if type(table) not in _DRAWERS:
-        kinds = ", ".join(kind.__name__ for kind in _DRAWERS)
+Drawer = TypeVar("Drawer")
+
+
+def drawer_of(drawers: Mapping[type, Drawer], table: Table) -> Drawer:
+    """Return what draws a table of this geometry; InputError for anything else."""
+    if type(table) not in drawers:
+        kinds = ", ".join(kind.__name__ for kind in drawers)
         raise InputError(f"table must be one of {kinds}, as Family.table returns, got {type(table).__name__}")
-    return _DRAWERS[type(table)]
+    return drawers[type(table)]
 
 
-class Renderer:
+class Sizes:
+    """What renderers have in common: the size of their images, and how lines become pixels.
+
+    Args:
+        size: side of the square output, 32..1024 pixels.
+        lines: "crisp", "area", "native" or "auto"; see `Renderer`.
+
+    Raises:
+        InputError: an argument is out of range.
+    """
+
+    def __init__(self, size: int, lines: str) -> None:
+        self.size = check_int("size", size, MIN_SIZE, MAX_SIZE)
+        self.lines = check_choice("lines", lines, LINES)
+
+    def factor(self, canvas: int) -> int:
+        """Return how many times larger than the output a family of this native canvas is drawn."""
+        if self.lines == "crisp" or (self.lines == "auto" and self.size >= AREA_BELOW):
+            return 1
+        return max(2, round(canvas / self.size))
+
+    def shape(self, table: Table) -> tuple[int, ...]:
+        """Return the shape of a table's images, [N, H, W] or [N, H, W, 3]."""
+        return (len(table), self.size, self.size) + ((3,) if table.channels == 3 else ())
+
+    def frame(self, table: Table, view: ArrayLike | None, tone: ArrayLike | None) -> Frame:
+        """Return the way from a table's canvases to its images; InputError for a view or tone that is none."""
+        views, tones = check_view(view, len(table)), check_tone(tone, len(table))
+        if self.lines == "native":
+            return drawn_natively(self.size, table.canvas, views, tones)
+        return drawn_to_size(self.size, self.factor(table.canvas), table.canvas, views, tones)
+
+
+class Renderer(Sizes):
     """Draws batches on the CPU, over threads that hold no lock; the pixels depend on the arguments alone.
 
     Args:
@@ -74,15 +111,8 @@ class Renderer:
     """
 
     def __init__(self, size: int = 224, lines: str = "auto", threads: int | None = None) -> None:
-        self.size = check_int("size", size, MIN_SIZE, MAX_SIZE)
-        self.lines = check_choice("lines", lines, LINES)
+        super().__init__(size, lines)
         self.threads = usable_cores() if threads is None else check_int("threads", threads, 1, 1024)
-
-    def factor(self, canvas: int) -> int:
-        """Return how many times larger than the output a family of this native canvas is drawn."""
-        if self.lines == "crisp" or (self.lines == "auto" and self.size >= AREA_BELOW):
-            return 1
-        return max(2, round(canvas / self.size))
 
     def __call__(
         self,
@@ -108,21 +138,13 @@ class Renderer:
         Raises:
             InputError: a shape or dtype is wrong, or a view is not finite or not invertible; nothing is drawn.
         """
-        drawer = _drawer_of(table)
-        shape = (len(table), self.size, self.size) + ((3,) if table.channels == 3 else ())
-        images = np.empty(shape, np.uint8) if out is None else out
-        check_out(images, shape)
-        if retouch is not None:
-            if not isinstance(retouch, Retouch):
-                raise InputError(f"retouch must be a Retouch, as Plan.retouch, got {type(retouch).__name__}")
-            retouch.check_fits(images)
+        drawer = drawer_of(_DRAWERS, table)
+        images = np.empty(self.shape(table), np.uint8) if out is None else out
+        check_out(images, self.shape(table))
+        check_retouch(retouch, images.shape)
         if len(table) == 0:
             return images
-        views, tones = check_view(view, len(table)), check_tone(tone, len(table))
-        if self.lines == "native":
-            frame = drawn_natively(self.size, table.canvas, views, tones)
-        else:
-            frame = drawn_to_size(self.size, self.factor(table.canvas), table.canvas, views, tones)
+        frame = self.frame(table, view, tone)
         draw = drawer(table, frame, images)
         spread(draw if retouch is None else retouched(draw, retouch, images), len(table), self.threads)
         return images
@@ -154,6 +176,15 @@ def check_out(out: object, shape: tuple[int, ...]) -> None:
         raise InputError(
             f"out must be C-contiguous writeable uint8 {shape}, got {out.dtype} {out.shape}{kind}"
         )
+
+
+def check_retouch(retouch: object, shape: tuple[int, ...]) -> None:
+    """Raise InputError unless `retouch` is None or one for images of this shape."""
+    if retouch is None:
+        return
+    if not isinstance(retouch, Retouch):
+        raise InputError(f"retouch must be a Retouch, as Plan.retouch, got {type(retouch).__name__}")
+    retouch.check_fits(shape)
 
 
 def check_view(view: ArrayLike | None, count: int) -> NDArray[np.float64]:

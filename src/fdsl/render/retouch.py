@@ -85,9 +85,9 @@ class Retouch:
         """Which images there is something to do to, bool [N]."""
         return (self.steps != Step.NONE).any(axis=1) | (self.boxes[:, 2:] > 0).all(axis=1)
 
-    def check_fits(self, images: NDArray[np.uint8]) -> None:
-        """Raise InputError unless this is for `images`, uint8 [N, H, W] or [N, H, W, 3]."""
-        count, height, width, *rest = images.shape
+    def check_fits(self, shape: tuple[int, ...]) -> None:
+        """Raise InputError unless this is for images of this shape, [N, H, W] or [N, H, W, 3]."""
+        count, height, width, *rest = shape
         channels = rest[0] if rest else 1
         if len(self) != count:
             raise InputError(f"retouch must have a row for each of {count} images, got {len(self)}")

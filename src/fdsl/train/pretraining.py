@@ -99,10 +99,13 @@ class PretrainTask:
             cutmix=config.cutmix,
             label_smoothing=config.label_smoothing,
             device=fabric.device,
+            renderer=config.renderer,
             rank=fabric.global_rank,
             world_size=fabric.world_size,
             samples=config.samples,
         )
+        if fabric.device.type == "cuda" and config.renderer == "auto" and self._loader.renderer == "cpu":
+            say("images are drawn on the CPU; pip install 'fdsl[cuda]' has NVIDIA GPUs draw their own")
         self.standardize = self._loader.standardize
 
     def batches(self, step: int) -> Iterable[tuple[Tensor, Tensor]]:

@@ -52,7 +52,7 @@ def palette() -> NDArray[np.uint8]:
 
 
 @inner
-def _set_placement(bounds, canvas, padding, flip, place, matrix):  # type: ignore[no-untyped-def]
+def set_placement(bounds, canvas, padding, flip, place, matrix):  # type: ignore[no-untyped-def]
     """Write float32 [2, 3] from attractor to pixels: fit to the canvas, flip, then the frame."""
     scale_x, offset_x = geometry.fit(bounds[1], bounds[2], canvas, padding)
     scale_y, offset_y = geometry.fit(bounds[3], bounds[4], canvas, padding)
@@ -65,6 +65,11 @@ def _set_placement(bounds, canvas, padding, flip, place, matrix):  # type: ignor
         matrix[axis, 0] = float32(a * scale_x)
         matrix[axis, 1] = float32(b * scale_y)
         matrix[axis, 2] = float32(a * offset_x + b * offset_y + c)
+
+
+def ink_of(table: AffineMaps2D) -> int:
+    """Return what a point of the table leaves."""
+    return {"point": NUMBER if table.colour else POINT, "paste": COVER, "or": MERGE}[table.ink]
 
 
 class Work(NamedTuple):
@@ -166,14 +171,14 @@ def _draw_rows(
     for row in range(begin, end):
         geometry.trace(address[row], maps[row], begins[row], work.orbits)
         bounds = geometry.bounds(work.orbits)
-        _set_placement(bounds, canvas, padding, flips[row], places[row], work.place_23)
+        set_placement(bounds, canvas, padding, flips[row], places[row], work.place_23)
         _draw_image(patterns[row], work, points, ink, value, colours, finish, row, bounds)
 
 
 def drawer(table: AffineMaps2D, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
     """Return draw(begin, end), which draws those rows of `table` into `images`, uint8 [N, H, W] or [N, H, W, 3]."""
     colours = np.ascontiguousarray(palette().T) if table.colour else np.empty((0, 0), np.uint8)
-    ink = {"point": NUMBER if table.colour else POINT, "paste": COVER, "or": MERGE}[table.ink]
+    ink = ink_of(table)
     places = np.ascontiguousarray(frame.places)
     patterns = table.address if table.patterns is None else table.patterns
 

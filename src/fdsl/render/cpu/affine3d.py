@@ -70,7 +70,7 @@ def plane_to_canvas(canvas: int) -> NDArray[np.float64]:
 
 
 @inlined
-def _cell(rows, place, side, x, y, z):  # type: ignore[no-untyped-def]
+def seen_cell(rows, place, side, x, y, z):  # type: ignore[no-untyped-def]
     """Return a point's pixel, or the cell past the canvas if it is clipped; and its depth."""
     u, v, depth = geometry.project(rows, x, y, z)
     x, y = place[0] * u + place[1] * v + place[2], place[3] * u + place[4] * v + place[5]
@@ -81,24 +81,25 @@ def _cell(rows, place, side, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _place_scalars(place):  # type: ignore[no-untyped-def]
+def place_scalars(place):  # type: ignore[no-untyped-def]
+    """Return a placement, float32 [2, 3], as a tuple: scalars stay in registers."""
     return place[0, 0], place[0, 1], place[0, 2], place[1, 0], place[1, 1], place[1, 2]
 
 
 @inner
 def _cells(x_P, y_P, z_P, matrix_34, place, side, cell_P):  # type: ignore[no-untyped-def]
     """Write each point's pixel, or the cell past the canvas for one that is clipped."""
-    rows, scalars = geometry.camera_rows(matrix_34), _place_scalars(place)
+    rows, scalars = geometry.camera_rows(matrix_34), place_scalars(place)
     for p in range(uint64(len(x_P))):
-        cell, _ = _cell(rows, scalars, side, x_P[p], y_P[p], z_P[p])
+        cell, _ = seen_cell(rows, scalars, side, x_P[p], y_P[p], z_P[p])
         cell_P[p] = cell
 
 
 @inner
 def _cells_and_depths(x_P, y_P, z_P, matrix_34, place, side, cell_P, depth_P):  # type: ignore[no-untyped-def]
-    rows, scalars = geometry.camera_rows(matrix_34), _place_scalars(place)
+    rows, scalars = geometry.camera_rows(matrix_34), place_scalars(place)
     for p in range(uint64(len(x_P))):
-        cell, depth = _cell(rows, scalars, side, x_P[p], y_P[p], z_P[p])
+        cell, depth = seen_cell(rows, scalars, side, x_P[p], y_P[p], z_P[p])
         cell_P[p], depth_P[p] = cell, depth
 
 
@@ -131,12 +132,24 @@ def place_chunk(work, begin, points, place, side):  # type: ignore[no-untyped-de
     return past - first
 
 
+@inlined
+def texture_gray(half):  # type: ignore[no-untyped-def]
+    """Return the gray, 1..GRAYS, that 16 random bits are, uint32."""
+    return uint32(uint32(1) + uint32(uint32(half * uint32(GRAYS)) >> uint32(16)))
+
+
+@inlined
+def texture_ink(gray, shown):  # type: ignore[no-untyped-def]
+    """Return the ink, uint16, of a point of that gray, which is shown as another."""
+    return uint16(gray << uint16(8)) | uint16(shown)
+
+
 @inner
 def _grays_of_step(words_R, shift, gray_R):  # type: ignore[no-untyped-def]
     """Write the gray that each orbit's 16 bits of a step are."""
     for orbit in range(uint64(ORBITS)):
         half = uint32(uint32(words_R[orbit] >> shift) & uint32(0xFFFF))
-        gray_R[orbit] = uint16(uint32(1) + uint32(uint32(half * uint32(GRAYS)) >> uint32(16)))
+        gray_R[orbit] = uint16(texture_gray(half))
 
 
 @inner
@@ -149,7 +162,7 @@ def _draw_inks(texture, begin, work, tone):  # type: ignore[no-untyped-def]
             _grays_of_step(work.random.words_4R[step >> 1], uint32(16 * (step & 1)), gray_R)
     for p in range(uint64(CHUNK)):
         gray = work.ink_P[p]
-        work.ink_P[p] = uint16(gray << uint16(8)) | uint16(tone[gray])
+        work.ink_P[p] = texture_ink(gray, tone[gray])
 
 
 @inner

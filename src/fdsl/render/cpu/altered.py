@@ -79,29 +79,45 @@ def _apart(value, background):  # type: ignore[no-untyped-def]
     return uint32(abs(int32(int32(value) - int32(background))))
 
 
+@inlined
+def ink_at(pixels, pixel, channels, background):  # type: ignore[no-untyped-def]
+    """Return the ink of a pixel, uint32; its channels lie side by side."""
+    place, strength, ink = pixel * channels, uint32(0), uint32(0)
+    for channel in range(channels):
+        value = uint32(pixels[place + channel])
+        strength = max(strength, _apart(value, background))
+        ink = uint32(uint32(ink << uint32(8)) | uint32(value ^ uint32(background)))
+    return uint32(uint32(strength << uint32(STRENGTH)) | ink)
+
+
+@inlined
+def shift_of(channel, channels):  # type: ignore[no-untyped-def]
+    """Return where a channel's bits lie in an ink."""
+    return uint32(8 * (channels - 1 - channel))
+
+
+@inlined
+def value_of(ink, shift, background):  # type: ignore[no-untyped-def]
+    """Return the gray, uint8, of the channel whose bits lie there."""
+    return uint8(uint32(ink >> shift) ^ uint32(background))
+
+
 @inner
 def _read(pixels, background, ink_P):  # type: ignore[no-untyped-def]
-    """Turn the pixels of an image, its channels side by side, into inks."""
-    shift = uint32(STRENGTH)
+    """Turn the pixels of an image into inks."""
     if len(pixels) == len(ink_P):
         for pixel in range(uint64(len(ink_P))):
-            value = uint32(pixels[pixel])
-            ink_P[pixel] = uint32(_apart(value, background) << shift) | uint32(value ^ uint32(background))
+            ink_P[pixel] = ink_at(pixels, pixel, uint64(1), background)
     else:
         for pixel in range(uint64(len(ink_P))):
-            place, strength, ink = pixel * uint64(3), uint32(0), uint32(0)
-            for channel in range(uint64(3)):
-                value = uint32(pixels[place + channel])
-                strength = max(strength, _apart(value, background))
-                ink = uint32(uint32(ink << uint32(8)) | uint32(value ^ uint32(background)))
-            ink_P[pixel] = uint32(strength << shift) | ink
+            ink_P[pixel] = ink_at(pixels, pixel, uint64(3), background)
 
 
 @inner
 def _write(ink_P, shift, background, tone, canvas):  # type: ignore[no-untyped-def]
     """Turn inks into one channel, toned."""
     for pixel in range(uint64(len(ink_P))):
-        canvas[pixel] = tone[uint8(uint32(ink_P[pixel] >> uint32(shift)) ^ uint32(background))]
+        canvas[pixel] = tone[value_of(ink_P[pixel], shift, background)]
 
 
 @inlined
@@ -112,44 +128,69 @@ def _seen(place, axis, x, y):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _break(address, layer, strokes, native, place, side, ink_P):  # type: ignore[no-untyped-def]
-    """Draw segments in the background, both ends included, which lie anywhere on the native canvas."""
-    for number in range(strokes):
-        a, b, c, d = words(address, layer, uint32(number))
-        x0, y0, x1, y1 = native * unit(a), native * unit(b), native * unit(c), native * unit(d)
-        left, top = _seen(place, 0, x0, y0), _seen(place, 1, x0, y0)
-        right, bottom = _seen(place, 0, x1, y1), _seen(place, 1, x1, y1)
-        wide, high = abs(right - left), abs(bottom - top)
-        step_x, step_y = (1 if right >= left else -1), (1 if bottom >= top else -1)
-        if wide > high:
-            draw_long(ink_P, left, step_x, 1, top, step_y, side, wide, high, side, uint32(0))
-        else:
-            draw_long(ink_P, top, step_y, side, left, step_x, 1, high, wide, side, uint32(0))
+def break_line(address, layer, number, native, place, side, cells, channels, value):  # type: ignore[no-untyped-def]
+    """Put `value` on a segment, both ends included, which lie anywhere on the native canvas; channels side by side."""
+    a, b, c, d = words(address, layer, uint32(number))
+    x0, y0, x1, y1 = native * unit(a), native * unit(b), native * unit(c), native * unit(d)
+    left, top = _seen(place, 0, x0, y0), _seen(place, 1, x0, y0)
+    right, bottom = _seen(place, 0, x1, y1), _seen(place, 1, x1, y1)
+    wide, high, pitch = abs(right - left), abs(bottom - top), side * channels
+    step_x, step_y = (1 if right >= left else -1), (1 if bottom >= top else -1)
+    flat = wide > high
+    for channel in range(channels):
+        plane = cells[channel:]
+        draw_long(
+            plane, left if flat else top, step_x if flat else step_y, channels if flat else pitch,
+            top if flat else left, step_y if flat else step_x, pitch if flat else channels,
+            max(wide, high), min(wide, high), side, value,
+        )  # fmt: skip
         if 0 <= right < side and 0 <= bottom < side:
-            ink_P[bottom * side + right] = uint32(0)
+            plane[bottom * pitch + right * channels] = value
+
+
+@inner
+def _break(address, layer, strokes, native, place, side, ink_P):  # type: ignore[no-untyped-def]
+    """Draw segments in the background."""
+    for number in range(strokes):
+        break_line(address, layer, number, native, place, side, ink_P, 1, uint32(0))
+
+
+@inlined
+def number_at(back, x, y):  # type: ignore[no-untyped-def]
+    """Return the number of the native pixel that the middle of pixel (x, y), int32, lies in."""
+    right, down = float(x) + 0.5, float(y) + 0.5
+    return native_pixel(
+        back[0, 0] * right + back[0, 1] * down + back[0, 2],
+        back[1, 0] * right + back[1, 1] * down + back[1, 2],
+    )
+
+
+@inlined
+def cell_after(place, distance, a, b, x, y, side):  # type: ignore[no-untyped-def]
+    """Return where pixel (x, y), int32, goes: off by U(-distance, distance) canvas pixels along either canvas axis.
+
+    Words a and b are those of its native pixel; `side`^2 is off the canvas.
+    """
+    along, across = distance * (2.0 * unit(a) - 1.0), distance * (2.0 * unit(b) - 1.0)
+    to_x = float(x) + 0.5 + (place[0, 0] * along + place[0, 1] * across)
+    to_y = float(y) + 0.5 + (place[1, 0] * along + place[1, 1] * across)
+    edge = float(side)
+    inside = (to_x >= 0.0) & (to_x < edge) & (to_y >= 0.0) & (to_y < edge)
+    cell = int32(int32(int32(to_y) * int32(side)) + int32(to_x))  # zooms are bounded: either fits
+    return cell if inside else int32(side * side)
 
 
 @inner
 def _find_places(address, layer, distance, place, back, line, moves):  # type: ignore[no-untyped-def]
-    """Find where the pixels of a line go: off by U(-distance, distance) canvas pixels along either canvas axis."""
+    """Find where the pixels of a line go, in loops that vectorise."""
     pixel_W, a_W, b_W, cell_W = moves.pixel_W, moves.words_2W[0], moves.words_2W[1], moves.cell_W
-    side, edge, y = len(cell_W), float(len(cell_W)), float(line)
-    outside = int32(side * side)
+    side, y = len(cell_W), int32(line)
     for x in range(uint64(side)):
-        right, down = float(int32(x)) + 0.5, y + 0.5
-        pixel_W[x] = native_pixel(
-            back[0, 0] * right + back[0, 1] * down + back[0, 2],
-            back[1, 0] * right + back[1, 1] * down + back[1, 2],
-        )
+        pixel_W[x] = number_at(back, int32(x), y)
     for x in range(uint64(side)):
         a_W[x], b_W[x], _, _ = words(address, layer, pixel_W[x])
     for x in range(uint64(side)):
-        along, across = distance * (2.0 * unit(a_W[x]) - 1.0), distance * (2.0 * unit(b_W[x]) - 1.0)
-        to_x = float(int32(x)) + 0.5 + (place[0, 0] * along + place[0, 1] * across)
-        to_y = y + 0.5 + (place[1, 0] * along + place[1, 1] * across)
-        inside = (to_x >= 0.0) & (to_x < edge) & (to_y >= 0.0) & (to_y < edge)
-        cell = int32(int32(int32(to_y) * int32(side)) + int32(to_x))  # zooms are bounded: either fits
-        cell_W[x] = cell if inside else outside
+        cell_W[x] = cell_after(place, distance, a_W[x], b_W[x], int32(x), y, side)
 
 
 @inner
@@ -239,8 +280,7 @@ def _alter_rows(
             finish.side, work,
         )  # fmt: skip
         for channel in range(channels):
-            shift = 8 * (channels - 1 - channel)
-            _write(work.ink_P, shift, finish.background, finish.ink_tone, finish.canvas)
+            _write(work.ink_P, shift_of(channel, channels), finish.background, finish.ink_tone, finish.canvas)
             finish_image(finish, row, channel)
 
 

@@ -18,6 +18,7 @@ STEPS = 8
 """Bits of a place between two points."""
 _FARTHEST = 2.0**20
 _PERIOD = 2 * CELLS << STEPS
+_SHARE = (1 << STEPS) - 1
 
 
 class Lookup(NamedTuple):
@@ -53,18 +54,32 @@ def _held(value):  # type: ignore[no-untyped-def]
     return value if value < int32(255) else int32(255)
 
 
+@inlined
+def colour_of_shade(backdrop, shade):  # type: ignore[no-untyped-def]
+    """Return the packed colour of the noise value of this number. `backdrop` is int32 [6], as in `FractalScenes`."""
+    z = int32(shade + LOWEST)
+    hue = ((z * backdrop[0] + backdrop[1]) >> 16) & 255
+    saturation = _held((z * backdrop[2] + backdrop[3]) >> 16)
+    return packed_hsv(hue, saturation, _held((z * backdrop[4] + backdrop[5]) >> 16))
+
+
 @inner
 def find_shades(backdrop, shades):  # type: ignore[no-untyped-def]
-    """Write the packed colour of each of SHADES noise values. `backdrop` is int32 [6], as `FractalScenes` has it."""
+    """Write the packed colour of each of SHADES noise values."""
     for shade in range(SHADES):
-        z = int32(shade + LOWEST)
-        hue = ((z * backdrop[0] + backdrop[1]) >> 16) & 255
-        saturation = _held((z * backdrop[2] + backdrop[3]) >> 16)
-        shades[shade] = packed_hsv(hue, saturation, _held((z * backdrop[4] + backdrop[5]) >> 16))
+        shades[shade] = colour_of_shade(backdrop, shade)
 
 
 @inlined
-def _mirrored(place):  # type: ignore[no-untyped-def]
+def shade_of(value):  # type: ignore[no-untyped-def]
+    """Return the number of a value of the field, int32, among SHADES, uint32."""
+    shade = (value >> int32(8)) - int32(LOWEST)
+    shade = shade if shade > int32(0) else int32(0)
+    return uint32(shade if shade < int32(SHADES - 1) else int32(SHADES - 1))
+
+
+@inlined
+def mirrored(place):  # type: ignore[no-untyped-def]
     """Return a coordinate in steps, held where no float32 knows a point from the next, then mirrored into the field."""
     place = abs(place)
     place = place if place < float32(_FARTHEST) else float32(_FARTHEST)
@@ -73,8 +88,24 @@ def _mirrored(place):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def located(u, v):  # type: ignore[no-untyped-def]
+    """Return (place, right, low) of a point of the field, as `Lookup` has them; u and v are from `mirrored`."""
+    place = uint32(int32(int32(v >> int32(STEPS)) * int32(SIDE)) + int32(u >> int32(STEPS)))
+    return place, u & int32(_SHARE), v & int32(_SHARE)
+
+
+@inlined
 def _between(a, b, share):  # type: ignore[no-untyped-def]
     return int32(a + (int32(int32(b - a) * share) >> int32(STEPS)))
+
+
+@inlined
+def value_at(grid, place, right, low):  # type: ignore[no-untyped-def]
+    """Return the field's value at a point that was located, bilinear between points."""
+    place, one, pitch = uint64(place), uint64(1), uint64(SIDE)
+    upper = _between(grid[place], grid[place + one], right)
+    lower = _between(grid[place + pitch], grid[place + pitch + one], right)
+    return _between(upper, lower, low)
 
 
 @inner
@@ -82,24 +113,25 @@ def _locate(back, line, lookup):  # type: ignore[no-untyped-def]
     """Find each pixel of a line of the canvas in the field."""
     a, b = back[0, 0], back[0, 1] * float32(line) + back[0, 2]
     d, e = back[1, 0], back[1, 1] * float32(line) + back[1, 2]
-    place_W, right_W, low_W, mask = lookup.place_W, lookup.right_W, lookup.low_W, int32((1 << STEPS) - 1)
+    place_W, right_W, low_W = lookup.place_W, lookup.right_W, lookup.low_W
     for x in range(uint64(len(place_W))):
         along = float32(int32(x))
-        u, v = _mirrored(a * along + b), _mirrored(d * along + e)
-        place_W[x] = uint32(int32(int32(v >> int32(STEPS)) * int32(SIDE)) + int32(u >> int32(STEPS)))
-        right_W[x], low_W[x] = u & mask, v & mask
+        place_W[x], right_W[x], low_W[x] = located(mirrored(a * along + b), mirrored(d * along + e))
 
 
 @inner
 def _fetch(grid, lookup):  # type: ignore[no-untyped-def]
     """Write the field's values at the places found, between points bilinear."""
     place_W, right_W, low_W, values_W = lookup.place_W, lookup.right_W, lookup.low_W, lookup.values_W
-    one, pitch = uint64(1), uint64(SIDE)
     for x in range(uint64(len(values_W))):
-        place = uint64(place_W[x])
-        upper = _between(grid[place], grid[place + one], right_W[x])
-        lower = _between(grid[place + pitch], grid[place + pitch + one], right_W[x])
-        values_W[x] = _between(upper, lower, low_W[x])
+        values_W[x] = value_at(grid, place_W[x], right_W[x], low_W[x])
+
+
+@inlined
+def is_still(back, side):  # type: ignore[no-untyped-def]
+    """Return whether each pixel of the canvas is a point of the field."""
+    still = (back[0, 0] == 1) & (back[0, 1] == 0) & (back[0, 2] == 0)
+    return still & (back[1, 0] == 0) & (back[1, 1] == 1) & (back[1, 2] == 0) & (side <= SIDE)
 
 
 @inner
@@ -114,8 +146,7 @@ def paint(grid, back, shades, side, lookup, canvas):  # type: ignore[no-untyped-
         lookup: scratch.
         canvas: uint32 [side^2], written.
     """
-    still = (back[0, 0] == 1) & (back[0, 1] == 0) & (back[0, 2] == 0)
-    still = still & (back[1, 0] == 0) & (back[1, 1] == 1) & (back[1, 2] == 0) & (side <= SIDE)
+    still = is_still(back, side)
     for line in range(side):
         out_W = canvas[line * side : (line + 1) * side]
         if still:
@@ -129,9 +160,7 @@ def paint(grid, back, shades, side, lookup, canvas):  # type: ignore[no-untyped-
 @inner
 def _find_shades(values_W, place_W):  # type: ignore[no-untyped-def]
     for x in range(uint64(len(values_W))):
-        shade = (values_W[x] >> int32(8)) - int32(LOWEST)
-        shade = shade if shade > int32(0) else int32(0)
-        place_W[x] = uint32(shade if shade < int32(SHADES - 1) else int32(SHADES - 1))
+        place_W[x] = shade_of(values_W[x])
 
 
 @inner

@@ -8,7 +8,7 @@ import numpy as np
 from numba import float32, int32, uint64
 from numpy.typing import NDArray
 
-from fdsl.compiled import VECTOR, inner, kernel
+from fdsl.compiled import VECTOR, inlined, inner, kernel
 from fdsl.geometry.curves import BezierCurves, basis_table, draw_points, vertices_for, weigh
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.scratch import per_thread
@@ -38,13 +38,19 @@ def _work(points: int) -> Work:
     return Work(control[0], control[1], position[0], position[1], pixel[0], pixel[1], segments)
 
 
+@inlined
+def pixel_of(position):  # type: ignore[no-untyped-def]
+    """Truncate toward zero, after a clamp, because a huge float has no integer."""
+    return int32(min(max(position, -FARTHEST), FARTHEST))
+
+
 @inner
 def _find_pixels(position_T, pixel_T):  # type: ignore[no-untyped-def]
-    """Truncate toward zero; a segment from the last vertex to itself ends the line, and draws its pixel."""
+    """Write every vertex's pixel; a segment from the last vertex to itself ends the line, and draws its pixel."""
     for first in range(uint64(0), uint64(len(position_T)), uint64(VECTOR)):
         for lane in range(VECTOR):
             vertex = first + uint64(lane)
-            pixel_T[vertex] = int32(min(max(position_T[vertex], -FARTHEST), FARTHEST))
+            pixel_T[vertex] = pixel_of(position_T[vertex])
     pixel_T[len(position_T)] = pixel_T[len(position_T) - 1]
 
 

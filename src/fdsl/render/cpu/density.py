@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numba import float32, int32, uint32, uint64
 
-from fdsl.compiled import inner
+from fdsl.compiled import inlined, inner
 from fdsl.geometry.affine2d import ORBITS
 from fdsl.geometry.maps import BURN_IN
 from fdsl.render.cpu.packed import packed_hsv
@@ -39,6 +39,12 @@ def count_points(orbits, last, points, place, side, cell_R, counts):  # type: ig
             counts[uint32(cell_R[orbit])] += uint32(1)
 
 
+@inlined
+def cell_around(line, bit, pitch):  # type: ignore[no-untyped-def]
+    """Return which of the counted cells has the points whose patches have this bit at the first cell of a line."""
+    return (line + 2 - bit // 3) * pitch + 2 - bit % 3
+
+
 @inner
 def spread_patch(counts, patch, side, density):  # type: ignore[no-untyped-def]
     """Lay the patch around every point, and return the greatest sum.
@@ -57,7 +63,7 @@ def spread_patch(counts, patch, side, density):  # type: ignore[no-untyped-def]
         out_W[:] = 0
         for bit in range(9):
             if (patch >> bit) & 1:
-                begin = (line + 2 - bit // 3) * pitch + 2 - bit % 3
+                begin = cell_around(line, bit, pitch)
                 _add(counts[begin : begin + side], out_W)
         most = max(most, _greatest(out_W))
     return most
@@ -77,20 +83,38 @@ def _greatest(values_W):  # type: ignore[no-untyped-def]
     return most
 
 
+@inlined
+def colour_of_level(colour, level):  # type: ignore[no-untyped-def]
+    """Return the packed colour of a level of density. `colour` is uint8 [3]: hue of none, saturation, value."""
+    return packed_hsv((level + int32(colour[0])) & 255, colour[1], colour[2])
+
+
 @inner
 def find_hues(colour, hues):  # type: ignore[no-untyped-def]
-    """Write the packed colour of each level of density. `colour` is uint8 [3]: hue of none, saturation, value."""
+    """Write the packed colour of each level of density."""
     for level in range(LEVELS):
-        hues[level] = packed_hsv((level + int32(colour[0])) & 255, colour[1], colour[2])
+        hues[level] = colour_of_level(colour, level)
+
+
+@inlined
+def scale_of(most):  # type: ignore[no-untyped-def]
+    """Return what takes densities to levels, when the greatest one is `most`."""
+    return float32(255.0) / float32(most if most > 0 else 1)
+
+
+@inlined
+def level_of(density, scale):  # type: ignore[no-untyped-def]
+    """Return the level of a density, uint32, and one; 0 for none."""
+    level = int32(float32(int32(density)) * scale)
+    level = level if level < int32(LEVELS - 1) else int32(LEVELS - 1)
+    return uint32(level + int32(1)) if density != uint32(0) else uint32(0)
 
 
 @inner
 def _find_levels(density_W, scale):  # type: ignore[no-untyped-def]
-    """Write over each density its level and one, 0 for none. By itself: in one loop with looking up it stays scalar."""
+    """Write over each density its level. By itself: in one loop with looking up it stays scalar."""
     for x in range(uint64(len(density_W))):
-        level = int32(float32(int32(density_W[x])) * scale)
-        level = level if level < int32(LEVELS - 1) else int32(LEVELS - 1)
-        density_W[x] = uint32(level + int32(1)) if density_W[x] != uint32(0) else uint32(0)
+        density_W[x] = level_of(density_W[x], scale)
 
 
 @inner
@@ -100,7 +124,7 @@ def colour_cells(density, most, hues, side, cells):  # type: ignore[no-untyped-d
     `hues` is uint32 [LEVELS + 1], 0 and then those of `find_hues`;
     `cells` is uint32 [(side + 1) * (side + 2) + 1 or more]: a column and two lines of none more, for lookups beyond.
     """
-    pitch, scale = side + 1, float32(255.0) / float32(most if most > 0 else 1)
+    pitch, scale = side + 1, scale_of(most)
     for line in range(side):
         density_W, out_W = density[line * side : (line + 1) * side], cells[line * pitch : (line + 1) * pitch]
         _find_levels(density_W, scale)

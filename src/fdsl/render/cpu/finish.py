@@ -12,7 +12,7 @@ import numpy as np
 from numba import uint8, uint32, uint64
 from numpy.typing import NDArray
 
-from fdsl.compiled import inner
+from fdsl.compiled import inlined, inner
 from fdsl.render.cpu.resample import Lines, add_frame, framed_cells, new_lines, resample
 from fdsl.render.frame import AVERAGE, COPY, RESAMPLE, Frame
 
@@ -96,11 +96,22 @@ def finish_image(finish, row, channel):  # type: ignore[no-untyped-def]
         resample(finish.framed, finish.side // shrink, back, tone, image, size, finish.lines)
 
 
+@inlined
+def reciprocal_of(area):  # type: ignore[no-untyped-def]
+    """Return 2^32 / area, rounded up, with which sums over so many pixels are divided."""
+    return uint64((2**32 + area - 1) // area)
+
+
+@inlined
+def divided(total, reciprocal):  # type: ignore[no-untyped-def]
+    """Return total // area, exact while total * area < 2^32: blocks of up to MOST_SHRINK pixels a side."""
+    return uint8((uint64(total) * reciprocal) >> uint64(32))
+
+
 @inner
 def _average(canvas, wide, factor, tone, sums_2W, image):  # type: ignore[no-untyped-def]
     size, area = wide // factor, factor * factor
-    # exact while total * area < 2^32: factors up to MOST_SHRINK
-    reciprocal = uint64((2**32 + area - 1) // area)
+    reciprocal = reciprocal_of(area)
     for line in range(size):
         sums_W, spare_W = sums_2W[0], sums_2W[1]
         sums_W[:] = 0
@@ -117,7 +128,7 @@ def _average(canvas, wide, factor, tone, sums_2W, image):  # type: ignore[no-unt
             total = uint32(area // 2)
             for part in range(left):
                 total += sums_W[x * uint64(left) + uint64(part)]
-            out[x] = tone[uint8((uint64(total) * reciprocal) >> uint64(32))]
+            out[x] = tone[divided(total, reciprocal)]
 
 
 @inner

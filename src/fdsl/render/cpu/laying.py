@@ -32,40 +32,57 @@ def _held(place, first, last, cells_side):  # type: ignore[no-untyped-def]
     return cell, int32((place - float32(cell)) * float32(256.0)), inside
 
 
+@inlined
+def located(u, v, first, last, cells_side):  # type: ignore[no-untyped-def]
+    """Return (place of the upper left of the four cells around, share of the right ones, of the lower ones).
+
+    A point outside the object is given the empty cells past their end. `first` and `last` are those of `lay_resized`.
+    """
+    pitch = int32(cells_side + 1)
+    left, right, within_u = _held(u, first[0], last[0], cells_side)
+    top, low, within_v = _held(v, first[1], last[1], cells_side)
+    place = int32(int32(top * pitch) + left)
+    return uint32(place if within_u & within_v else int32(pitch * int32(pitch - 1))), right, low
+
+
+@inlined
+def colour_at(cells, pitch, place, right, low):  # type: ignore[no-untyped-def]
+    """Return the packed colour at a point that was located, 0 for none; the pitch of the cells is uint64."""
+    place, one, right = uint64(place), uint64(1), uint32(right)
+    c00, c10 = cells[place], cells[place + one]
+    c01, c11 = cells[place + pitch], cells[place + pitch + one]
+    colour = uint32(0)
+    if (c00 | c10 | c01 | c11) != uint32(0):
+        colour = mixed(mixed(c00, c10, right), mixed(c01, c11, right), uint32(low))
+    return colour
+
+
 @inner
 def _locate(back, line, first, last, cells_side, columns, lookup):  # type: ignore[no-untyped-def]
     """Find each pixel of part of a line in an object's cells; one outside is given the empty ones past their end."""
     begin_u = back[0, 1] * float32(line) + back[0, 2]
     begin_v = back[1, 1] * float32(line) + back[1, 2]
-    a, d, pitch = back[0, 0], back[1, 0], int32(cells_side + 1)
+    a, d = back[0, 0], back[1, 0]
     place_W, right_W, low_W = lookup.place_W, lookup.right_W, lookup.low_W
     begin = uint64(columns[0])
     for x in range(uint64(columns[1]) - begin):
         along = float32(int32(x + begin))
-        left, right, within_u = _held(a * along + begin_u, first[0], last[0], cells_side)
-        top, low, within_v = _held(d * along + begin_v, first[1], last[1], cells_side)
-        place = int32(int32(top * pitch) + left)
-        place_W[x] = uint32(place if within_u & within_v else int32(pitch * int32(pitch - 1)))
-        right_W[x], low_W[x] = right, low
+        u, v = a * along + begin_u, d * along + begin_v
+        place_W[x], right_W[x], low_W[x] = located(u, v, first, last, cells_side)
 
 
 @inner
 def _lay_turned(cells, cells_side, back, first, last, ink, lines, columns, side, canvas, lookup):  # type: ignore[no-untyped-def]
     """Lay an object over part of the canvas. Arguments are those of `lay_resized`."""
-    pitch, one, begin = uint64(cells_side + 1), uint64(1), uint64(columns[0])
+    pitch, begin = uint64(cells_side + 1), uint64(columns[0])
     place_W, right_W, low_W = lookup.place_W, lookup.right_W, lookup.low_W
     for line in range(lines[0], lines[1]):
         _locate(back, line, first, last, cells_side, columns, lookup)
         out_W = canvas[line * side : (line + 1) * side]
         for x in range(uint64(columns[1]) - begin):
-            place = uint64(place_W[x])
-            c00, c10 = cells[place], cells[place + one]
-            c01, c11 = cells[place + pitch], cells[place + pitch + one]
-            if (c00 | c10 | c01 | c11) != uint32(0):
-                right, low = uint32(right_W[x]), uint32(low_W[x])
-                colour = mixed(mixed(c00, c10, right), mixed(c01, c11, right), low)
-                if colour != uint32(0):
-                    out_W[begin + x] = ink if ink != uint32(0) else colour
+            colour = colour_at(cells, pitch, place_W[x], right_W[x], low_W[x])
+            if colour != uint32(0):
+                out_W[begin + x] = ink if ink != uint32(0) else colour
 
 
 @inner

@@ -16,7 +16,7 @@ import numpy as np
 from numba import float32, int32, uint8, uint32, uint64
 from numpy.typing import NDArray
 
-from fdsl.compiled import inner, kernel
+from fdsl.compiled import inlined, inner, kernel
 from fdsl.geometry.noise import NODES_A_BLOCK, NoiseField, directions, draw_nodes, fade, gray_of, mixed
 from fdsl.render.cpu.finish import begin_image, finish_image, finishing
 from fdsl.render.cpu.scratch import per_thread
@@ -103,6 +103,35 @@ def _find_columns(step, start, node_X, part_X, share_X):  # type: ignore[no-unty
         node_X[x], part_X[x], share_X[x] = uint32(column), part, fade(part)
 
 
+@inlined
+def upright(above_x, above_y, below_x, below_y, part, share):  # type: ignore[no-untyped-def]
+    """Make one node of two, for pixels `part` of a cell below the upper one: their gradients' x and y in, slope and
+    level out."""
+    one = float32(1.0)
+    return mixed(above_x, below_x, share), mixed(above_y * part, below_y * (part - one), share)
+
+
+@inlined
+def gray_between(slope, level, next_slope, next_level, part, share):  # type: ignore[no-untyped-def]
+    """Return the gray of a pixel `part` of a cell to the right of a node made of two; the next is a cell further."""
+    left = slope * part + level
+    right = next_slope * (part - float32(1.0)) + next_level
+    return gray_of(mixed(left, right, share))
+
+
+@inlined
+def said(gradient_x, gradient_y, x, y):  # type: ignore[no-untyped-def]
+    """Return what a node says of a pixel that lies (x, y) from it."""
+    return gradient_x * x + gradient_y * y
+
+
+@inlined
+def gray_amid(a, b, c, d, x, y):  # type: ignore[no-untyped-def]
+    """Return the gray of a pixel (x, y) into its cell, of whose corners the upper two say a and b, the others c, d."""
+    share = fade(x)
+    return gray_of(mixed(mixed(a, b, share), mixed(c, d, share), fade(y)))
+
+
 @inner
 def _mix_rows(gradient_x_N, gradient_y_N, upper, columns, part, slope_C, level_C):  # type: ignore[no-untyped-def]
     """Make one row of nodes of two, for pixels `part` of a cell below the upper one, whose nodes begin at `upper`."""
@@ -110,9 +139,8 @@ def _mix_rows(gradient_x_N, gradient_y_N, upper, columns, part, slope_C, level_C
     lower = upper + columns
     for column in range(columns):
         above, below = upper + column, lower + column
-        slope_C[column] = mixed(gradient_x_N[above], gradient_x_N[below], share)
-        level_C[column] = mixed(
-            gradient_y_N[above] * part, gradient_y_N[below] * (part - float32(1.0)), share
+        slope_C[column], level_C[column] = upright(
+            gradient_x_N[above], gradient_y_N[above], gradient_x_N[below], gradient_y_N[below], part, share
         )
 
 
@@ -121,9 +149,9 @@ def _draw_line(slope_C, level_C, node_X, part_X, share_X, line):  # type: ignore
     for x in range(uint64(len(line))):
         column, part = uint64(node_X[x]), part_X[x]
         after = column + uint64(1)
-        left = slope_C[column] * part + level_C[column]
-        right = slope_C[after] * (part - float32(1.0)) + level_C[after]
-        line[x] = uint8(gray_of(mixed(left, right, share_X[x])))
+        line[x] = uint8(
+            gray_between(slope_C[column], level_C[column], slope_C[after], level_C[after], part, share_X[x])
+        )
 
 
 @inner
@@ -163,12 +191,12 @@ def _ask_corners(gradient_x_N, gradient_y_N, columns, work):  # type: ignore[no-
         upper = uint64(node_X[pixel])
         lower = upper + columns
         x, y = part_X[pixel], part_Y[pixel]
-        a_X[pixel] = gradient_x_N[upper] * x + gradient_y_N[upper] * y
+        a_X[pixel] = said(gradient_x_N[upper], gradient_y_N[upper], x, y)
         upper += uint64(1)
-        b_X[pixel] = gradient_x_N[upper] * (x - one) + gradient_y_N[upper] * y
-        c_X[pixel] = gradient_x_N[lower] * x + gradient_y_N[lower] * (y - one)
+        b_X[pixel] = said(gradient_x_N[upper], gradient_y_N[upper], x - one, y)
+        c_X[pixel] = said(gradient_x_N[lower], gradient_y_N[lower], x, y - one)
         lower += uint64(1)
-        d_X[pixel] = gradient_x_N[lower] * (x - one) + gradient_y_N[lower] * (y - one)
+        d_X[pixel] = said(gradient_x_N[lower], gradient_y_N[lower], x - one, y - one)
 
 
 @inner
@@ -176,9 +204,9 @@ def _mix_corners(work, line):  # type: ignore[no-untyped-def]
     a_X, b_X, c_X, d_X = work.corners_4X[0], work.corners_4X[1], work.corners_4X[2], work.corners_4X[3]
     part_X, part_Y = work.part_x_X, work.part_y_X
     for pixel in range(uint64(len(line))):
-        share = fade(part_X[pixel])
-        above, below = mixed(a_X[pixel], b_X[pixel], share), mixed(c_X[pixel], d_X[pixel], share)
-        line[pixel] = uint8(gray_of(mixed(above, below, fade(part_Y[pixel]))))
+        line[pixel] = uint8(
+            gray_amid(a_X[pixel], b_X[pixel], c_X[pixel], d_X[pixel], part_X[pixel], part_Y[pixel])
+        )
 
 
 @inner

@@ -58,13 +58,20 @@ def _copy(source_W, target_W):  # type: ignore[no-untyped-def]
         target_W[x] = source_W[x]
 
 
+@inlined
+def softened(before, here, after, beside):  # type: ignore[no-untyped-def]
+    """Return the mean of a byte and its neighbours, which have a weight of `beside` of 256, uint16, rounded."""
+    middle = uint16(uint16(256) - uint16(beside + beside))
+    total = uint16(uint16(uint16(before) + uint16(after)) * beside)
+    total = uint16(total + uint16(uint16(here) * middle))
+    return uint8(uint16(total + uint16(128)) >> uint16(8))
+
+
 @inner
 def _soften(before_W, here_W, after_W, weight, out_W):  # type: ignore[no-untyped-def]
-    beside, middle = uint16(weight), uint16(256 - 2 * weight)
+    beside = uint16(weight)
     for x in range(uint64(len(out_W))):
-        total = uint16(uint16(uint16(before_W[x]) + uint16(after_W[x])) * beside)
-        total = uint16(total + uint16(uint16(here_W[x]) * middle))
-        out_W[x] = uint8(uint16(total + uint16(128)) >> uint16(8))
+        out_W[x] = softened(before_W[x], here_W[x], after_W[x], beside)
 
 
 @inner

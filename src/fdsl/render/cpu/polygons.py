@@ -11,34 +11,52 @@ from __future__ import annotations
 
 from numba import int64, uint8, uint64
 
-from fdsl.compiled import inner
+from fdsl.compiled import inlined, inner
 from fdsl.render.cpu.segments import ceil_div
+
+
+@inlined
+def lines_crossed(y0, y1, side):  # type: ignore[no-untyped-def]
+    """Return the first and one past the last line of the canvas that an edge crosses: its lower end's is not one."""
+    return max(min(y0, y1), int64(0)), min(max(y0, y1), int64(side))
+
+
+@inlined
+def crossing_at(line, x0, y0, x1, y1):  # type: ignore[no-untyped-def]
+    """Say where an edge crosses a line that it does cross, all int64, and how it goes on from line to line.
+
+    Returns:
+        The column, which is the crossing rounded up; by how much, times the height; what either grows by a line; and
+        the height.
+    """
+    if y0 > y1:
+        x0, y0, x1, y1 = x1, y1, x0, y0
+    high, wide = y1 - y0, x1 - x0
+    crossing = x0 * high + (line - y0) * wide
+    column, step = ceil_div(crossing, high), ceil_div(wide, high)
+    return column, column * high - crossing, step, step * high - wide, high
+
+
+@inlined
+def next_crossing(column, over, step, more, high):  # type: ignore[no-untyped-def]
+    """Return the column of the next line, and by how much it is rounded up, times the height."""
+    over += more
+    less = over >= high
+    return column + step - (1 if less else 0), over - (high if less else 0)
 
 
 @inner
 def _flip(crossings, side, x0, y0, x1, y1):  # type: ignore[no-untyped-def]
-    """Flip a bit in each line from the upper end of an edge on, the lower end's line not included."""
-    if y0 > y1:
-        x0, y0, x1, y1 = x1, y1, x0, y0
-    first, last = max(y0, int64(0)), min(y1, int64(side))
+    """Flip a bit in each line that an edge crosses."""
+    first, last = lines_crossed(y0, y1, side)
     if first >= last:
         return
-    high, wide = y1 - y0, x1 - x0
-    # the column is the crossing rounded up; `over` / high is by how much
-    crossing = x0 * high + (first - y0) * wide
-    column = ceil_div(crossing, high)
-    over = column * high - crossing
-    step = ceil_div(wide, high)
-    more = step * high - wide
+    column, over, step, more, high = crossing_at(first, x0, y0, x1, y1)
     for line in range(first, last):
         if column < side:
             cell = uint64(line * side + max(column, int64(0)))
             crossings[cell] = crossings[cell] ^ uint8(1)
-        column += step
-        over += more
-        less = over >= high
-        column -= 1 if less else 0
-        over -= high if less else 0
+        column, over = next_crossing(column, over, step, more, high)
 
 
 @inner

@@ -53,7 +53,7 @@ class Rows(NamedTuple):
     """[R, 2, 3], from about the centre to pixels of the drawn canvas."""
 
 
-def _rows(table: RadialStrokes, frame: Frame) -> Rows:
+def rows_of(table: RadialStrokes, frame: Frame) -> Rows:
     (cos_T, sin_T), direction_begin = direction_table(table.vertices)
     # the centre joins the placement, so that positions stay small and precise
     places = np.repeat(frame.places, table.objects, axis=0)
@@ -135,7 +135,7 @@ def _move(position_V, direction_V, words_V, gain, offset_V, vertices):  # type: 
 
 
 @inlined
-def _pixel(a, x, b, y, c):  # type: ignore[no-untyped-def]
+def pixel_of(a, x, b, y, c):  # type: ignore[no-untyped-def]
     """Truncate toward zero, after a clamp that no allowed view reaches, because a huge float has no integer."""
     return int32(min(max(a * x + b * y + c, -FARTHEST), FARTHEST))
 
@@ -148,10 +148,18 @@ def _place(x_V, y_V, place, pixel_x_V, pixel_y_V, vertices):  # type: ignore[no-
     for first in range(uint64(0), uint64(vertices), uint64(VECTOR)):
         for lane in range(VECTOR):
             vertex = first + uint64(lane)
-            pixel_x_V[vertex] = _pixel(a, x_V[vertex], b, y_V[vertex], c)
-            pixel_y_V[vertex] = _pixel(d, x_V[vertex], e, y_V[vertex], f)
+            pixel_x_V[vertex] = pixel_of(a, x_V[vertex], b, y_V[vertex], c)
+            pixel_y_V[vertex] = pixel_of(d, x_V[vertex], e, y_V[vertex], f)
     for vertex in range(vertices, len(pixel_x_V)):
         pixel_x_V[vertex], pixel_y_V[vertex] = pixel_x_V[0], pixel_y_V[0]
+
+
+@inlined
+def ink_of(rows, row, stroke):  # type: ignore[no-untyped-def]
+    """Return the gray of a stroke: its contour's ink, or one of its own."""
+    if rows.inks[row] >= 0:
+        return uint32(rows.inks[row])
+    return uint32(stroke_gray(rows.address[row], stroke, uint32(rows.gray_levels)))
 
 
 @inner
@@ -262,7 +270,7 @@ def _write_outlines(begin, end, rows, tone, work, points_RV2):  # type: ignore[n
 
 def outline_writer(table: RadialStrokes, frame: Frame, points_RV2: NDArray[np.float32]):  # type: ignore[no-untyped-def]
     """Return write(begin, end), which writes where those rows' vertices end, pixels; a row repeats its last vertex."""
-    rows, tone = _rows(table, frame), np.zeros(256, np.uint8)
+    rows, tone = rows_of(table, frame), np.zeros(256, np.uint8)
     work = per_thread(lambda: _work(int(table.vertices.max()), int(table.strokes.max())))
 
     def write(begin: int, end: int) -> None:
@@ -273,7 +281,7 @@ def outline_writer(table: RadialStrokes, frame: Frame, points_RV2: NDArray[np.fl
 
 def drawer(table: RadialStrokes, frame: Frame, images: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
     """Return draw(begin, end), which draws those images of `table` into `images`, uint8 [N, H, W]."""
-    rows, objects = _rows(table, frame), table.objects
+    rows, objects = rows_of(table, frame), table.objects
     vertices, strokes = int(table.vertices.max()), int(table.strokes.max())
     work = per_thread(lambda: _work(vertices, strokes))
     finish = per_thread(lambda: finishing(frame, images, table.background))

@@ -78,19 +78,37 @@ def _held(value, low, high):  # type: ignore[no-untyped-def]
     return value if value < high else high
 
 
+@inlined
+def begin_of_line(back, axis, line):  # type: ignore[no-untyped-def]
+    """Return the coordinate in the framed canvas, u or v for axis 0 or 1, of the first pixel of a line."""
+    return back[axis, 1] * float32(line) + (back[axis, 2] + float32(BEFORE))
+
+
+@inlined
+def located(back, axis, x, begin, side):  # type: ignore[no-untyped-def]
+    """Return (the cell of the framed canvas, the share of the next one) of a pixel's coordinate, held at the frame."""
+    place = _held(back[axis, 0] * float32(int32(x)) + begin, float32(0.0), float32(side + BEFORE))
+    cell = int32(place)
+    return cell, place - float32(cell)
+
+
+@inlined
+def between(upper_left, upper_right, lower_left, lower_right, right, low):  # type: ignore[no-untyped-def]
+    """Return the gray between four, which lies so far to the right and low of the first."""
+    upper, lower = float32(upper_left), float32(lower_left)
+    upper += right * (float32(upper_right) - upper)
+    lower += right * (float32(lower_right) - lower)
+    return uint8(int32(upper + low * (lower - upper) + float32(0.5)))
+
+
 @inner
 def _locate(back, line, side, pitch, place_W, right_W, low_W):  # type: ignore[no-untyped-def]
     """Find each pixel's place in the framed canvas; one far off is held at the frame."""
-    a, b, c = back[0, 0], back[0, 1], back[0, 2] + float32(BEFORE)
-    d, e, f = back[1, 0], back[1, 1], back[1, 2] + float32(BEFORE)
-    begin_u, begin_v = b * float32(line) + c, e * float32(line) + f
-    last = float32(side + BEFORE)
+    begin_u, begin_v = begin_of_line(back, 0, line), begin_of_line(back, 1, line)
     for x in range(uint64(len(place_W))):
-        along = float32(int32(x))
-        u, v = _held(a * along + begin_u, float32(0.0), last), _held(d * along + begin_v, float32(0.0), last)
-        left, top = int32(u), int32(v)
+        left, right_W[x] = located(back, 0, x, begin_u, side)
+        top, low_W[x] = located(back, 1, x, begin_v, side)
         place_W[x] = uint32(top * int32(pitch) + left)
-        right_W[x], low_W[x] = u - float32(left), v - float32(top)
 
 
 @inner
@@ -107,7 +125,6 @@ def _between(around_4W, right_W, low_W, out):  # type: ignore[no-untyped-def]
     upper_left_W, upper_right_W = around_4W[0], around_4W[1]
     lower_left_W, lower_right_W = around_4W[2], around_4W[3]
     for x in range(uint64(len(out))):
-        upper, lower = float32(upper_left_W[x]), float32(lower_left_W[x])
-        upper += right_W[x] * (float32(upper_right_W[x]) - upper)
-        lower += right_W[x] * (float32(lower_right_W[x]) - lower)
-        out[x] = uint8(int32(upper + low_W[x] * (lower - upper) + float32(0.5)))
+        out[x] = between(
+            upper_left_W[x], upper_right_W[x], lower_left_W[x], lower_right_W[x], right_W[x], low_W[x]
+        )

@@ -132,7 +132,7 @@ def _extremes(pixels):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _ends(counts):  # type: ignore[no-untyped-def]
+def ends(counts):  # type: ignore[no-untyped-def]
     """Return the lowest and the highest gray that occurs."""
     low, high = int64(0), int64(255)
     while counts[low] == 0:
@@ -142,52 +142,70 @@ def _ends(counts):  # type: ignore[no-untyped-def]
     return low, high
 
 
-@inner
-def _stretch(low, high, table):  # type: ignore[no-untyped-def]
-    """Write autocontrast's table, which takes low..high to 0..255."""
+@inlined
+def stretched(gray, low, high):  # type: ignore[no-untyped-def]
+    """Return what autocontrast makes of a gray, which takes low..high to 0..255."""
     if high <= low:
-        for gray in range(256):
-            table[gray] = gray
-        return
+        return uint8(gray)
     scale = 255.0 / (high - low)
     offset = -low * scale
+    return uint8(min(max(int64(gray * scale + offset), 0), 255))
+
+
+@inner
+def _stretch(low, high, table):  # type: ignore[no-untyped-def]
     for gray in range(256):
-        table[gray] = min(max(int64(gray * scale + offset), 0), 255)
+        table[gray] = stretched(gray, low, high)
+
+
+@inlined
+def step_of(total, last):  # type: ignore[no-untyped-def]
+    """Return how many pixels equalize gives a gray: a 255th of all but the `last`, those of the highest gray."""
+    return (total - last) // 255
+
+
+@inlined
+def flattened(gray, below, step):  # type: ignore[no-untyped-def]
+    """Return what equalize makes of a gray: the number of pixels `below` it in steps."""
+    if step == 0:
+        return uint8(gray)
+    return uint8(min(uint32(step // 2 + below) // uint32(step), uint32(255)))
 
 
 @inner
 def _flatten(counts, table):  # type: ignore[no-untyped-def]
-    """Write equalize's table: the cumulated histogram in steps of a 255th."""
-    total, most = int64(0), _ends(counts)[1]
+    total, most, below = int64(0), ends(counts)[1], int64(0)
     for gray in range(256):
         total += counts[gray]
-    step = (total - counts[most]) // 255
+    step = step_of(total, int64(counts[most]))
     for gray in range(256):
-        table[gray] = gray
-    if step > 0:
-        reached = step // 2
-        for gray in range(256):
-            table[gray] = min(uint32(reached) // uint32(step), uint32(255))
-            reached += counts[gray]
+        table[gray] = flattened(gray, below, step)
+        below += counts[gray]
 
 
 @inlined
-def _blend(degenerate, value, factor):  # type: ignore[no-untyped-def]
+def blend(degenerate, value, factor):  # type: ignore[no-untyped-def]
     """Return Image.blend's pixel: float32, clipped, cut off."""
     blended = float32(degenerate) + factor * float32(int32(value) - int32(degenerate))
     return uint8(int32(min(max(blended, float32(0)), float32(255))))
 
 
 @inlined
-def _luma(red, green, blue):  # type: ignore[no-untyped-def]
+def luma(red, green, blue):  # type: ignore[no-untyped-def]
     """Return Pillow's L of a colour: ITU-R 601-2 weights in 2^16ths, rounded."""
     return (uint32(red) * uint32(19595) + uint32(green) * uint32(38470) + uint32(blue) * uint32(7471)
             + uint32(32768)) >> uint32(16)  # fmt: skip
 
 
+@inlined
+def rounded_mean(total, count):  # type: ignore[no-untyped-def]
+    """Return total / count, int64, rounded half up."""
+    return (2 * total + count) // (2 * count)
+
+
 @inner
 def _mean(pixels, channels):  # type: ignore[no-untyped-def]
-    """Return the mean gray, or the mean luma of a colour image, rounded half up."""
+    """Return the mean gray, or the mean luma of a colour image."""
     total, count = int64(0), len(pixels) // channels
     if channels == 1:
         for begin in range(
@@ -199,8 +217,8 @@ def _mean(pixels, channels):  # type: ignore[no-untyped-def]
             total += part
     else:
         for p in range(uintp(0), uintp(len(pixels)), uintp(3)):
-            total += int64(_luma(pixels[p], pixels[p + uintp(1)], pixels[p + uintp(2)]))
-    return (2 * total + count) // (2 * count)
+            total += int64(luma(pixels[p], pixels[p + uintp(1)], pixels[p + uintp(2)]))
+    return rounded_mean(total, count)
 
 
 @inner
@@ -211,7 +229,7 @@ def _measure(step, factor, words, pixels, counts, tables_C):  # type: ignore[no-
         mean = _mean(pixels, channels)
         for channel in range(channels):
             for gray in range(256):
-                tables_C[channel, gray] = _blend(mean, gray, factor)
+                tables_C[channel, gray] = blend(mean, gray, factor)
         return
     if step == AUTOCONTRAST and channels == 1:
         low, high = _extremes(pixels)
@@ -223,24 +241,38 @@ def _measure(step, factor, words, pixels, counts, tables_C):  # type: ignore[no-
         if step == EQUALIZE:
             _flatten(own, tables_C[channel])
         else:
-            low, high = _ends(own)
+            low, high = ends(own)
             _stretch(low, high, tables_C[channel])
+
+
+@inlined
+def saturate(factor, pixels, p):  # type: ignore[no-untyped-def]
+    """Blend the colour at pixels[p : p + 3] with its luma."""
+    gray = luma(pixels[p], pixels[p + uintp(1)], pixels[p + uintp(2)])
+    for channel in range(uintp(3)):
+        pixels[p + uintp(channel)] = blend(gray, pixels[p + uintp(channel)], factor)
 
 
 @inner
 def _saturate(factor, pixels):  # type: ignore[no-untyped-def]
     for p in range(uintp(0), uintp(len(pixels)), uintp(3)):
-        luma = _luma(pixels[p], pixels[p + uintp(1)], pixels[p + uintp(2)])
-        for channel in range(uintp(3)):
-            pixels[p + uintp(channel)] = _blend(luma, pixels[p + uintp(channel)], factor)
+        saturate(factor, pixels, p)
+
+
+@inlined
+def smoothed(total):  # type: ignore[no-untyped-def]
+    """Return a neighbourhood's mean from its weighted sum, 1 a pixel and 5 for the one in the middle, uint16.
+
+    (total + 6) // 13 rounds total / 13, since 13 is odd; times 5042 / 2^16 is that quotient for sums under 6553.
+    """
+    return uint16(uint32(uint16(total + uint16(6))) * uint32(5042) >> uint32(16))
 
 
 @inner
 def _sharpen(factor, side, channels, pixels, before, sums_2W):  # type: ignore[no-untyped-def]
-    """Blend every pixel with its neighbourhood's mean, weights 1 and 5 in the middle; the outermost stay.
+    """Blend every pixel with its neighbourhood's mean; the outermost stay.
 
-    (sum + 6) // 13 rounds sum / 13, since 13 is odd; times 5042 / 2^16 is that quotient for sums under 6553. Three
-    loops over a line, each of one width of number, take less than half the time of one.
+    Three loops over a line, each of one width of number, take less than half the time of one.
     """
     pitch, beside = uintp(side * channels), uintp(channels)
     column, smooth = sums_2W[0], sums_2W[1]
@@ -254,10 +286,9 @@ def _sharpen(factor, side, channels, pixels, before, sums_2W):  # type: ignore[n
             column[x] = uint16(uint16(above[x]) + uint16(here[x]) + uint16(below[x]))
         for x in range(beside, pitch - beside):
             around = uint16(column[x - beside] + column[x] + column[x + beside])
-            total = uint16(around + uint16(4) * uint16(here[x]) + uint16(6))
-            smooth[x] = uint16(uint32(total) * uint32(5042) >> uint32(16))
+            smooth[x] = smoothed(uint16(around + uint16(4) * uint16(here[x])))
         for x in range(beside, pitch - beside):
-            out[x] = _blend(smooth[x], here[x], factor)
+            out[x] = blend(smooth[x], here[x], factor)
 
 
 @inner
@@ -290,19 +321,30 @@ def _take_steps(
         _apply(waiting_C, words, pixels)
 
 
+@inlined
+def noise_words(key, channel, block):  # type: ignore[no-untyped-def]
+    """Return the four words of a Philox block, which are eight grays of a rectangle's noise."""
+    return philox_block(uint32(block), uint32(channel), uint32(0), uint32(0), key[0], key[1])
+
+
+@inlined
+def noise_grays(word, quantiles):  # type: ignore[no-untyped-def]
+    """Return the two grays of a word."""
+    shift = uint32(16 - QUANTILE_BITS)
+    return quantiles[(word & uint32(0xFFFF)) >> shift], quantiles[word >> (uint32(16) + shift)]
+
+
 @inner
 def _draw_noise(key, channel, count, quantiles, words_4B, noise):  # type: ignore[no-untyped-def]
     """Write `count` grays, eight a Philox block at (block, channel, 0, 0); `noise` has room for a chunk more."""
-    shift = uint32(16 - QUANTILE_BITS)
     for first in range(0, -(-count // 8), CHUNK):
         for b in range(CHUNK):
-            words = philox_block(uint32(first + b), uint32(channel), uint32(0), uint32(0), key[0], key[1])
+            words = noise_words(key, channel, first + b)
             words_4B[0, b], words_4B[1, b], words_4B[2, b], words_4B[3, b] = words
         for b in range(CHUNK):
             for k in range(4):
-                word, p = words_4B[k, b], uintp(8 * (first + b) + 2 * k)
-                noise[p] = quantiles[(word & uint32(0xFFFF)) >> shift]
-                noise[p + uintp(1)] = quantiles[word >> (uint32(16) + shift)]
+                p = uintp(8 * (first + b) + 2 * k)
+                noise[p], noise[p + uintp(1)] = noise_grays(words_4B[k, b], quantiles)
 
 
 @inner

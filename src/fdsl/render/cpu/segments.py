@@ -87,6 +87,26 @@ def draw_long(
     _walk(canvas, place, step_major * pitch_major, step_minor * pitch_minor, last - first, error, n, m, gray)
 
 
+@inlined
+def segment(x0, y0, x1, y1, edge):  # type: ignore[no-untyped-def]
+    """Describe the segment between two pixels, all int32, on a canvas of side `edge`.
+
+    Returns:
+        Its length, slope, pitch along and pitch across, int32; whether it lies on the canvas and is short enough for
+        fixed point, and whether anything of it may be seen.
+    """
+    wide, high = int32(abs(x1 - x0)), int32(abs(y1 - y0))
+    step_x, step_y = int32(1) if x1 >= x0 else int32(-1), edge if y1 >= y0 else int32(-edge)
+    flat = wide > high
+    n, m = (wide if flat else high), (high if flat else wide)
+    # the quotient is off by 1/8 at most, so that its successor is above the true slope by at most 9/8
+    slope = int32(int32(float32(m) * float32(1 << FRACTION) / float32(max(n, int32(1)))) + int32(1))
+    left, right, top, bottom = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
+    inside = (left >= 0) & (right < edge) & (top >= 0) & (bottom < edge) & (n <= LONGEST)
+    seen = (right >= 0) & (left < edge) & (bottom >= 0) & (top < edge)
+    return n, slope, (step_x if flat else step_y), (step_y if flat else step_x), inside, seen
+
+
 @inner
 def prepare_segments(x_V, y_V, side, segments_PV):  # type: ignore[no-untyped-def]
     """Describe the segments from each vertex to the next: int32 [V + 1] pixels in, [PLANES, V] out, V whole VECTOR.
@@ -102,17 +122,8 @@ def prepare_segments(x_V, y_V, side, segments_PV):  # type: ignore[no-untyped-de
         for lane in range(VECTOR):
             v = first + uint64(lane)
             x0, y0, x1, y1 = x_V[v], y_V[v], x_V[v + uint64(1)], y_V[v + uint64(1)]
-            wide, high = int32(abs(x1 - x0)), int32(abs(y1 - y0))
-            step_x, step_y = int32(1) if x1 >= x0 else int32(-1), edge if y1 >= y0 else int32(-edge)
-            flat = wide > high
-            n, m = (wide if flat else high), (high if flat else wide)
-            # the quotient is off by 1/8 at most, so that its successor is above the true slope by at most 9/8
-            slope = int32(int32(float32(m) * float32(1 << FRACTION) / float32(max(n, int32(1)))) + int32(1))
-            along, across = (step_x if flat else step_y), (step_y if flat else step_x)
+            n, slope, along, across, inside, seen = segment(x0, y0, x1, y1, edge)
             slope_V[v], along_V[v], across_V[v] = slope, along, across
-            left, right, top, bottom = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
-            inside = (left >= 0) & (right < edge) & (top >= 0) & (bottom < edge) & (n <= LONGEST)
-            seen = (right >= 0) & (left < edge) & (bottom >= 0) & (top < edge)
             length_V[v] = n if inside else (int32(-n) if seen else int32(0))
             start = int32(int32(y0 * edge) + x0)
             cell_0_V[v] = start if inside else nowhere
@@ -149,11 +160,11 @@ def draw_segments(canvas, side, x_V, y_V, vertices, segments_PV, gray):  # type:
                 offset = uint32(offset + slope)
         elif n < 0:
             after = v + uint64(1)
-            _draw_clipped(canvas, side, x_V[v], y_V[v], x_V[after], y_V[after], uint32(slope_V[v]), gray)
+            draw_clipped(canvas, side, x_V[v], y_V[v], x_V[after], y_V[after], uint32(slope_V[v]), gray)
 
 
 @inner
-def _draw_clipped(canvas, side, x0, y0, x1, y1, slope, gray):  # type: ignore[no-untyped-def]
+def draw_clipped(canvas, side, x0, y0, x1, y1, slope, gray):  # type: ignore[no-untyped-def]
     """Draw from (x0, y0) up to but not (x1, y1) what lies on the canvas, in the phase it has on the whole segment."""
     wide, high = abs(int64(x1) - x0), abs(int64(y1) - y0)
     step_x, step_y = (1 if x1 >= x0 else -1), (1 if y1 >= y0 else -1)
@@ -177,3 +188,18 @@ def _draw_along(
         if 0 <= across < side:
             canvas[uint32((major + step_major * i) * pitch_major + across * pitch_minor)] = gray
         offset = uint32(offset + slope)
+
+
+@inner
+def draw_segment(canvas, side, x0, y0, x1, y1, gray):  # type: ignore[no-untyped-def]
+    """Draw one segment between pixels, int32, up to but not its end; one of no length is its pixel."""
+    edge = int32(side)
+    n, slope, along, across, inside, seen = segment(x0, y0, x1, y1, edge)
+    if inside:
+        place, offset = int32(int32(y0 * edge) + x0), uint32(HALF)
+        for _ in range(max(n, int32(1))):
+            canvas[uint32(place + across * int32(offset >> uint32(FRACTION)))] = gray
+            place = int32(place + along)
+            offset = uint32(offset + uint32(slope))
+    elif seen:
+        draw_clipped(canvas, side, x0, y0, x1, y1, uint32(slope), gray)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import uint8, uint16, uint32, uint64
 from numpy.typing import NDArray
 
-from fdsl.compiled import inner
+from fdsl.compiled import inlined, inner
 
 UNKNOWN, BLOCKED, REACHED = 0, 1, 2
 
@@ -83,6 +83,21 @@ def flood(ink_P, side, work):  # type: ignore[no-untyped-def]
                 _spread(mark, pitch, seed, stack)
 
 
+@inlined
+def past(reached, before, far):  # type: ignore[no-untyped-def]
+    """Return how far a pixel lies from the last reached one on the way along its column, uint16, `far` at most."""
+    return uint16(0) if reached else min(uint16(before + uint16(1)), far)
+
+
+@inlined
+def half_chord(depth, wide, most):  # type: ignore[no-untyped-def]
+    """Return how high a circle of radius `depth` is above its middle, `wide` beside it: whole pixels, up to `most`."""
+    high = most
+    while high * high > depth * depth - wide * wide:
+        high -= 1
+    return high
+
+
 @inner
 def _measure_columns(side, most, work):  # type: ignore[no-untyped-def]
     """Write each pixel's distance to the nearest reached one in its column, `most` + 1 for any that is farther."""
@@ -92,8 +107,8 @@ def _measure_columns(side, most, work):  # type: ignore[no-untyped-def]
         mark_W = work.mark[begin : begin + side]
         own_W, other_W = reach[line * side : (line + 1) * side], reach[above : above + side]
         for x in range(uint64(len(own_W))):
-            past = far if line == 0 else uint16(other_W[x] + uint16(1))
-            own_W[x] = uint16(0) if mark_W[x] == uint8(REACHED) else min(past, far)
+            before = far if line == 0 else other_W[x]
+            own_W[x] = past(mark_W[x] == uint8(REACHED), before, far)
     for line in range(side - 2, -1, -1):
         own_W, other_W = reach[line * side : (line + 1) * side], reach[(line + 1) * side : (line + 2) * side]
         for x in range(uint64(len(own_W))):
@@ -106,8 +121,7 @@ def _find_near(reach_W, depth, near_W):  # type: ignore[no-untyped-def]
     near_W[:] = uint8(0)
     side, high = len(near_W), depth
     for wide in range(min(depth + 1, side)):
-        while high * high > depth * depth - wide * wide:
-            high -= 1
+        high = half_chord(depth, wide, high)
         rest = uint64(side - wide)
         left_W, right_W = reach_W[: side - wide], reach_W[wide:]
         near_left_W, near_right_W = near_W[: side - wide], near_W[wide:]

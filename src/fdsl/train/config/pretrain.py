@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "vit_tiny_patch16_224"
 
 Lines = Literal["auto", "crisp", "area", "native"]
+Renderer = Literal["auto", "cpu", "cuda"]
 Target = Literal["auto", "class", "classes", "mask"]
 
 
@@ -23,7 +24,7 @@ Target = Literal["auto", "class", "classes", "mask"]
 class PretrainConfig(TrainConfig):
     """Pre-training: learn from images drawn from formulas."""
 
-    free_on_resume = TrainConfig.free_on_resume | {"log_every", "samples", "held_out"}
+    free_on_resume = TrainConfig.free_on_resume | {"log_every", "samples", "held_out", "renderer"}
 
     family: str = "RCDB"
     """Family of formulas to draw from; `fdsl preview` draws a sheet of one."""
@@ -40,6 +41,9 @@ class PretrainConfig(TrainConfig):
     lines: Lines = "auto"
     """How a drawing becomes pixels: crisp (at the output size), area (drawn larger and averaged), native (drawn at
     the native size and resampled), or auto."""
+    renderer: Renderer = "auto"
+    """What draws the images: cuda (the GPU that is trained on), cpu, or auto, the GPU where it can; pixels are the
+    same."""
     crop_scale: tuple[float, float] | None = (0.35, 1.0)
     """Smallest and largest share of the canvas a random crop shows; None shows all of it."""
     hflip: float = 0.0
@@ -75,6 +79,7 @@ class PretrainConfig(TrainConfig):
             check_int("instances", self.instances, 1, 2**32 - 1)
         check_int("size", self.size, 32, 1024)
         check_choice("lines", self.lines, get_args(Lines))
+        check_choice("renderer", self.renderer, get_args(Renderer))
         check_choice("target", self.target, get_args(Target))
         check_int("samples", self.samples, self.batch_size, 10**12)
         check_int("log_every", self.log_every, 1, MANY)
