@@ -22,11 +22,11 @@ from fdsl.data.augment import Augmentation
 from fdsl.data.buffers import Buffer, Recycled
 from fdsl.data.dataset import UNLIMITED, FormulaDataset
 from fdsl.data.mixing import Mixing
-from fdsl.data.on_device import Fence, OnDevice, choose_renderer
+from fdsl.data.on_device import Fence, OnDevice, choose_renderer, tried_device
 from fdsl.data.order import permuted
 from fdsl.data.sample_draws import EPOCHS, REPEATS
 from fdsl.data.standardize import Standardize
-from fdsl.errors import InputError, check_int, first_line
+from fdsl.errors import InputError, check_int
 from fdsl.formulas.base import MAX_INSTANCE
 from fdsl.random import check_seed
 from fdsl.render.retouch import Retouch
@@ -128,7 +128,7 @@ class Loader:
         self.world_size = check_int("world_size", world_size, 1)
         self.rank = check_int("rank", rank, 0, self.world_size - 1)
         self.ahead = check_int("ahead", ahead, 1, 64)
-        self.device = _device(device)
+        self.device = tried_device(device)
         self.renderer = choose_renderer(renderer, self.device)
         self.mixing = Mixing(
             classes=dataset.family.classes,
@@ -398,15 +398,3 @@ def drawing_thread() -> ThreadPoolExecutor:
     pool.submit(torch.set_num_threads, 1).result()
     torch.set_num_threads(threads)  # the number is each thread's own, but also that of threads to come
     return pool
-
-
-def _device(device: torch.device | str) -> torch.device:
-    """Return the device, tried out."""
-    try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise InputError(
-            f"device must be one that torch finds here, got {device!r}: {first_line(error)}"
-        ) from error
-    return found

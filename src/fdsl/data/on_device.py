@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from fdsl.data.dataset import FormulaDataset
-from fdsl.errors import FdslError, InputError, check_choice
+from fdsl.errors import FdslError, InputError, check_choice, first_line
 from fdsl.render.retouch import Retouch
 
 if TYPE_CHECKING:
@@ -31,6 +31,18 @@ LEAD = 4
 turn, and who replays recorded work can be far ahead of it."""
 COMPARED = 8
 """Images of the first batch that the CPU draws, too."""
+
+
+def tried_device(device: torch.device | str) -> torch.device:
+    """Return the device, tried out; InputError if torch does not find it here."""
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise InputError(
+            f"device must be one that torch finds here, got {device!r}: {first_line(error)}"
+        ) from error
+    return found
 
 
 def choose_renderer(renderer: str, device: torch.device) -> str:

@@ -396,19 +396,8 @@ def retouched(
         draw(begin, end)
         if busy[begin:end].any():
             _retouch_rows(
-                begin,
-                end,
-                steps,
-                factors,
-                which,
-                tables,
-                boxes,
-                keys,
-                quantiles,
-                images.shape[1],
-                words,
-                pixels,
+                begin, end, steps, factors, which, tables, boxes, keys, quantiles, images.shape[1], words, pixels,
                 work(),
-            )
+            )  # fmt: skip
 
     return both
