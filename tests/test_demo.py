@@ -12,9 +12,9 @@ import pytest
 
 from fdsl.cli.parse import parse
 from fdsl.cli.preview import PreviewConfig
+from fdsl.commands import WIDTH, shell_command
 from fdsl.demo import DemoConfig
 from fdsl.errors import DataError, InputError
-from fdsl.evaluate.commands import WIDTH, shell_command
 from fdsl.train.config import FinetuneConfig, PretrainConfig
 
 pytest.importorskip("torch")

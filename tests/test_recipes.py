@@ -18,7 +18,8 @@ from fdsl.cli.parse import parse_training
 from fdsl.cli.recipes import as_file, page
 from fdsl.errors import InputError
 from fdsl.formulas import family_class, search
-from fdsl.train.config import FinetuneConfig, PretrainConfig, family_fields, parse_options
+from fdsl.options import family_fields, parse_options
+from fdsl.train.config import FinetuneConfig, PretrainConfig
 from fdsl.train.recipes import RECIPES, deit_rcdb1k, find_recipe, probe_rcdb100, read_fields
 from fdsl.train.recipes.registry import KINDS, SECTIONS
 from tiny_runs import TINY

@@ -23,11 +23,12 @@ import fdsl
 from fdsl.cli import main
 from fdsl.errors import DataError, InputError
 from fdsl.evaluate.figures import LIGHT, PRETRAINED
+from fdsl.options import parse_options
 from fdsl.sweep import SweepConfig, SweepResult, run_sweep
 from fdsl.sweep import run as sweep_run
 from fdsl.sweep.results import cells, csv_text, markdown
 from fdsl.sweep.sweeps import SWEEPS
-from fdsl.train.config import PretrainConfig, parse_options
+from fdsl.train.config import PretrainConfig
 from fdsl.train.learner import Learner
 from fdsl.train.recipes import PROBE_VIT
 from fdsl.train.run import RunFolder

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fdsl.errors import InputError
-from fdsl.train.config import FinetuneConfig, PretrainConfig, parse_options
+from fdsl.options import parse_options
+from fdsl.train.config import FinetuneConfig, PretrainConfig
 from fdsl.train.recipes import probe_cifar10
 
 

@@ -21,7 +21,8 @@ from fdsl.bench.timm_loop import TimmLoop
 from fdsl.bench.trainer import STREAM, Trainer
 from fdsl.data.loader import Loader
 from fdsl.errors import check_int
-from fdsl.train.config import Precision, TrainConfig, parse_options
+from fdsl.options import parse_options
+from fdsl.train.config import Precision, TrainConfig
 from fdsl.train.device import borrowed_state, describe, drawing_threads, fast_bf16, make_fabric, reseed
 from fdsl.train.meter import Meter
 from fdsl.train.model import build_model

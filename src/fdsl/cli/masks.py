@@ -15,7 +15,7 @@ from fdsl.cli.parse import parse
 from fdsl.errors import check_int
 from fdsl.files import check_new_folder
 from fdsl.formulas import family
-from fdsl.train.config import family_fields
+from fdsl.options import family_fields
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from fdsl.errors import check_int
 from fdsl.files import check_new_folder
 from fdsl.formulas import family, published_class
 from fdsl.formulas.published import PublishedFamily
-from fdsl.train.config import family_fields
+from fdsl.options import family_fields
 
 
 @dataclass(frozen=True, kw_only=True)

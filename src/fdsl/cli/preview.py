@@ -14,7 +14,7 @@ from fdsl.errors import check_int
 from fdsl.evaluate.sheet import check_picture_path, family_sheet, save_picture
 from fdsl.formulas import altered_family, family
 from fdsl.formulas.altered import read_alterations
-from fdsl.train.config import family_fields
+from fdsl.options import family_fields
 
 
 @dataclass(frozen=True, kw_only=True)

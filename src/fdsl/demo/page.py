@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from fdsl.commands import shell_command
 from fdsl.data.real import RealImages
 from fdsl.demo.config import DemoConfig
-from fdsl.evaluate.commands import shell_command
 from fdsl.evaluate.compare import ArmName, Comparison, Trial, compare, verdict
 from fdsl.evaluate.report import Picture, Report, Speed, Step, count, duration
 from fdsl.evaluate.runs import Run

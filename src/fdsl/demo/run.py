@@ -42,8 +42,8 @@ from fdsl.evaluate.runs import Run, read_run
 from fdsl.evaluate.sheet import contact_sheet, save_picture
 from fdsl.files import write_json, write_text
 from fdsl.formulas import family
+from fdsl.options import family_fields
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain
-from fdsl.train.config import family_fields
 from fdsl.train.finetuning.images import TEST_SEED
 from fdsl.train.progress import hushed
 from fdsl.train.recipes import batch_for, probe_rcdb100, threads_for

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import tyro
 
 from fdsl.errors import InputError, check_choice, check_float, check_int
+from fdsl.options import parse_options
 from fdsl.sweep.sweeps import SWEEPS, Point, Sweep
-from fdsl.train.config import DEFAULT_MODEL, parse_options
+from fdsl.train.config import DEFAULT_MODEL
 from fdsl.train.recipes import PROBE_VIT, epochs_for
 
 CLASSES, LABELS_A_CLASS = 100, 10

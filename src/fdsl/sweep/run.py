@@ -20,13 +20,13 @@ from fdsl.errors import InputError, Stopped
 from fdsl.evaluate.runs import Run
 from fdsl.files import locked, read_object, write_json
 from fdsl.formulas import family
+from fdsl.options import family_fields, parse_options
 from fdsl.sweep.config import SweepConfig
 from fdsl.sweep.parts import check_part, complete, probed
 from fdsl.sweep.plot import write_plot
 from fdsl.sweep.results import JSON_FILE, PLOT_FILE, Measured, Row, SweepResult, spread, table, write_results
 from fdsl.sweep.sweeps import Point
 from fdsl.train import FinetuneConfig, PretrainConfig
-from fdsl.train.config import family_fields, parse_options
 from fdsl.train.finetuning.images import open_splits
 from fdsl.train.model import build_model
 from fdsl.train.progress import hushed

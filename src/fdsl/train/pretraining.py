@@ -18,8 +18,9 @@ from fdsl.data.loader import Loader
 from fdsl.errors import InputError
 from fdsl.formulas import Family, altered_family, family
 from fdsl.formulas.base import MAX_INSTANCE
+from fdsl.options import family_fields, parse_options
 from fdsl.train.accuracy import BATCH, share_right
-from fdsl.train.config import PretrainConfig, family_fields, parse_options
+from fdsl.train.config import PretrainConfig
 from fdsl.train.device import batch_of_one, borrowed_state, describe, drawing_threads, make_fabric, reseed
 from fdsl.train.learner import Learner
 from fdsl.train.loop import train

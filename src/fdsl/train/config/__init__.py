@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fdsl.train.config.base import Optimizer, Precision, Strategy, TrainConfig
 from fdsl.train.config.finetune import FinetuneConfig
-from fdsl.train.config.options import family_fields, parse_options
 from fdsl.train.config.pretrain import DEFAULT_MODEL, PretrainConfig
 
 __all__ = [
@@ -15,6 +14,4 @@ __all__ = [
     "PretrainConfig",
     "Strategy",
     "TrainConfig",
-    "family_fields",
-    "parse_options",
 ]

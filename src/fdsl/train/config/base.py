@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from fdsl.errors import InputError, check_choice, check_float, check_int
-from fdsl.train.config.options import parse_options
+from fdsl.options import parse_options
 
 MANY = 10**9  # more than any run needs of what is counted; larger numbers are slips of the keyboard
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from fdsl.data.sample_draws import REPEATS
 from fdsl.errors import check_choice, check_int
+from fdsl.options import family_fields
 from fdsl.train.config.base import MANY, TrainConfig
-from fdsl.train.config.options import family_fields
 
 if TYPE_CHECKING:
     from fdsl.data.augment import Augmentation

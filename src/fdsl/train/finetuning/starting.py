@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from fdsl.errors import DataError, InputError, first_line
-from fdsl.train.config import DEFAULT_MODEL, FinetuneConfig, parse_options
+from fdsl.options import parse_options
+from fdsl.train.config import DEFAULT_MODEL, FinetuneConfig
 from fdsl.train.device import reseed
 from fdsl.train.model import build_model, default_size
 from fdsl.train.progress import say

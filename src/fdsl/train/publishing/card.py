@@ -12,7 +12,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from fdsl import __version__
 from fdsl.formulas import family_class
 from fdsl.formulas.altered import Alteration
-from fdsl.train.config import family_fields
+from fdsl.options import family_fields
 from fdsl.train.publishing.finished import FinishedRun
 
 TAGS = ("fdsl", "formula-driven-supervised-learning", "synthetic-data", "timm")

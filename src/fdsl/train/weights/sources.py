@@ -16,8 +16,8 @@ from timm.models import clean_state_dict, create_model, is_model
 from torch import Tensor
 
 from fdsl.errors import DataError, InputError
+from fdsl.options import parse_options
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
-from fdsl.train.config import parse_options
 from fdsl.train.model import DERIVED_ARGS, default_size
 from fdsl.train.run import RUN_FILE
 from fdsl.train.weights.pickles import SUFFIXES, find_state_dict, read_pickle
