@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 WIDTH = 88
 """Characters after which a command goes on in the next line."""
 
 
-def shell_command(command: str, config: Any, **instead: str) -> str:
+def shell_command(
+    command: str, config: Any, *, leave: Sequence[str] = (), more: str = "", **instead: str
+) -> str:
     """Return `fdsl COMMAND` with every field of the dataclass `config` that differs from its default.
 
     Args:
         command: name of the subcommand.
         config: instance of the dataclass its options are made from.
+        leave: fields to leave out.
+        more: further options.
         instead: text to put, unquoted, in place of a field's value: a shell variable such as $seed.
 
     Raises:
@@ -27,12 +32,14 @@ def shell_command(command: str, config: Any, **instead: str) -> str:
         raise KeyError(f"{type(config).__name__} has no field {sorted(unknown)[0]}")
     for name, field in fields.items():
         value = getattr(config, name)
+        if name in leave:
+            continue
         if name in instead:
             words.append(f"{_flag(name)} {instead[name]}")
         elif value != field.default:
             # A plain switch is off by default and takes no value; what may also be None takes True or False.
             words.append(_flag(name) if value is True and field.default is False else _option(name, value))
-    return _fold(words)
+    return _fold([*words, more] if more else words)
 
 
 def _option(name: str, value: Any) -> str:

@@ -41,6 +41,9 @@ COMMANDS = {
         "fdsl.cli.export", "lay out a finished run as a Hugging Face repository: weights, model card", "hf"
     ),
     "families": Command("fdsl.cli.families", "list the families of formulas, or all about one"),
+    "render": Command("fdsl.cli.render", "render a dataset to files: folders, WebDataset or Parquet"),
+    "verify": Command("fdsl.cli.verify", "check such files against their manifest, and draw some again"),
+    "repair": Command("fdsl.cli.verify", "make again what is missing or damaged", "repair"),
     "masks": Command("fdsl.cli.masks", "write images and their masks as files, for segmentation"),
     "params export": Command("fdsl.cli.params_export", "write a family's categories as published files"),
     "params import": Command(

@@ -1,0 +1,244 @@
+"""Checking an export against its manifest, and making again what is missing or damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdsl.cores import usable_cores
+from fdsl.data.export import unfinished
+from fdsl.data.export.card import dataset_card
+from fdsl.data.export.layouts import Layout, Stored
+from fdsl.data.export.manifest import Manifest, read_manifest
+from fdsl.data.export.plan import Plan
+from fdsl.data.export.processes import make_here, make_in_processes
+from fdsl.data.export.records import Record
+from fdsl.data.export.store import UNFINISHED, Store, open_store
+from fdsl.data.export.work import layout_of
+from fdsl.data.order import permuted
+from fdsl.errors import DataError, InputError, check_float, check_int, first_line
+from fdsl.render import Renderer
+
+CARD_FILE = "README.md"
+Progress = Callable[[int], None]
+"""Is told of images that were looked at."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is not as the manifest says.
+
+    Attributes:
+        name: of a shard or a file.
+        what: is wrong with it.
+        shard: number of the shard that has to be made again; None if it is no shard.
+        stray: whether it is a file that does not belong there.
+    """
+
+    name: str
+    what: str
+    shard: int | None = None
+    stray: bool = False
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Attributes:
+        images: that the manifest lists.
+        shards: that were checked.
+        redrawn: images that were drawn again and compared.
+        problems: what is wrong, by shard.
+    """
+
+    images: int
+    shards: int
+    redrawn: int
+    problems: tuple[Problem, ...]
+
+
+def verify(
+    target: str | Path, *, redraw: float = 0.0, seed: int = 0, progress: Progress | None = None
+) -> Checked:
+    """Check the digest of every shard of an export; draw a share of its images again, and compare pixels and labels.
+
+    Args:
+        target: folder or address of a finished export.
+        redraw: share of the images to draw again, 0..1; at least one if it is not 0.
+        seed: chooses which.
+        progress: is told of images that were looked at.
+
+    Raises:
+        InputError: there is no finished export, or an argument is out of range.
+        DataError: the manifest is damaged, or of a newer version.
+    """
+    check_float("redraw", redraw, 0, 1)
+    check_int("seed", seed, 0, 2**32 - 1)
+    store = open_store(target)
+    manifest = read_manifest(store)
+    layout = layout_of(manifest.plan)
+    tell = progress or (lambda _: None)
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        problems = list(_digests(pool, layout, store, manifest, tell))
+        chosen = _chosen(manifest.plan, redraw, seed)
+        sound = [row for row in chosen if row[0] not in {problem.shard for problem in problems}]
+        groups = [(shard, [row for _, row in rows]) for shard, rows in groupby(sound, lambda place: place[0])]
+        for found in pool.map(lambda group: _compared(layout, store, manifest, *group), groups):
+            problems.extend(found)
+    problems.extend(_beside(layout, store, manifest))
+    return Checked(manifest.plan.images, manifest.plan.shards, len(sound), tuple(problems))
+
+
+def _digests(
+    pool: ThreadPoolExecutor, layout: Layout, store: Store, manifest: Manifest, tell: Progress
+) -> Iterator[Problem]:
+    """Yield what is wrong with the bytes of shards."""
+    owners = {record.sha256: record.name for record in manifest.records}
+
+    def check(record: Record) -> Problem | None:
+        what = _wrong(layout, store, record, owners)
+        return None if what is None else Problem(record.name, what, record.shard)
+
+    for record, problem in zip(manifest.records, pool.map(check, manifest.records), strict=True):
+        tell(record.images)
+        if problem is not None:
+            yield problem
+
+
+def _wrong(layout: Layout, store: Store, record: Record, owners: dict[str, str]) -> str | None:
+    """Return what is wrong with a shard, None if nothing is."""
+    try:
+        size, sha256 = layout.digest(record.shard, store)
+    except FileNotFoundError as error:
+        lost = "" if layout.is_one_file else f": {error.filename}"
+        return f"missing{lost}"
+    if sha256 == record.sha256:
+        return None
+    if sha256 in owners:
+        return f"swapped: it holds what {owners[sha256]} should"
+    if size < record.bytes:
+        found = f"cut short: {size:,} of {record.bytes:,} bytes"
+    elif size > record.bytes:
+        found = f"too long: {size:,} bytes where there were {record.bytes:,}"
+    else:
+        found = "edited: its SHA-256 is not that of the manifest"
+    return f"{found}{layout.details(record.shard, store)}"
+
+
+def _chosen(plan: Plan, share: float, seed: int) -> list[tuple[int, int]]:
+    """Return the shard and the place in it of the images to draw again, in order."""
+    count = 0 if share == 0 else max(1, round(share * plan.images))
+    positions = np.sort(permuted(np.arange(count), plan.images, seed, 0))
+    return [divmod(position, plan.config.shard_size) for position in positions.tolist()]
+
+
+def _compared(
+    layout: Layout, store: Store, manifest: Manifest, shard: int, rows: Sequence[int]
+) -> list[Problem]:
+    """Return what is wrong with the images at `rows` of a shard."""
+    plan = manifest.plan
+    begin = plan.positions(shard).start
+    renderer = Renderer(plan.config.size, plan.config.lines, 1)
+    name = manifest.records[shard].name
+    try:
+        stored = list(layout.read(shard, store, rows))
+    except Exception as error:  # noqa: BLE001 (whatever a reader of tar, Parquet or pictures raises)
+        return [Problem(name, f"cannot be read: {first_line(error)}", shard)]
+    problems = []
+    for row, found in zip(rows, stored, strict=True):
+        identity = plan.identify([begin + row])
+        drawn = plan.draw(identity, renderer)[0]
+        what = _differs(plan, found, int(identity.categories[0]), drawn)
+        if what is not None:
+            because = (
+                f" (made with other libraries: {', '.join(manifest.changed)})" if manifest.changed else ""
+            )
+            problems.append(Problem(f"{name}, {found.name}", f"{what}{because}", shard))
+    return problems
+
+
+def _differs(plan: Plan, found: Stored, label: int, drawn: NDArray[np.uint8]) -> str | None:
+    """Return how a stored image differs from the one drawn now, None if it does not."""
+    if found.label != label:
+        return f"its label is {found.label}, that of its formula {label}"
+    try:
+        pixels = plan.encoder.decode(found.content)
+    except Exception as error:  # noqa: BLE001 (whatever Pillow or NumPy raise for something that is no image)
+        return f"it cannot be decoded: {first_line(error)}"
+    if not plan.encoder.lossless:
+        drawn = plan.encoder.decode(plan.encoder.encode(drawn))
+    if pixels.ndim > drawn.ndim:  # WebP has no gray
+        drawn = np.repeat(drawn[..., None], 3, axis=-1)
+    if pixels.shape != drawn.shape:
+        return f"it is {' x '.join(map(str, pixels.shape))}, drawn now {' x '.join(map(str, drawn.shape))}"
+    if count := int((pixels != drawn).sum()):
+        return f"{count:,} of {drawn.size:,} values differ from those drawn now"
+    return None
+
+
+def _beside(layout: Layout, store: Store, manifest: Manifest) -> Iterator[Problem]:
+    """Yield what is wrong with files beside the shards: lists that differ, and images that nobody listed."""
+    for name, text in layout.extras(manifest.records).items():
+        if store.size(name) is None:
+            yield Problem(name, "missing")
+        elif store.read(name) != text.encode():
+            yield Problem(name, "edited")
+    strays = [name for name in store.names() if layout.holds(name) and not layout.lists(name)]
+    for name in strays:
+        yield Problem(
+            name, "not in the manifest, but readers would take it for a part of the dataset", stray=True
+        )
+
+
+def repair(
+    target: str | Path, *, workers: int | None = None, progress: Progress | None = None
+) -> list[Problem]:
+    """Make again the shards of an export that are missing or damaged; return what was mended.
+
+    Args:
+        target: folder or address of a finished export.
+        workers: processes; None for as many as there are cores.
+        progress: is told of images that were looked at or written.
+
+    Raises:
+        InputError: there is no finished export, or the libraries here are not those that made it.
+        DataError: the manifest is damaged, or a shard comes out otherwise than it says.
+    """
+    if workers is not None:
+        check_int("workers", workers, 1)
+    store = open_store(target)
+    manifest = read_manifest(store)
+    layout = layout_of(manifest.plan)
+    tell = progress or (lambda _: None)
+    found = [problem for problem in verify(target, progress=progress).problems if not problem.stray]
+    shards = sorted({problem.shard for problem in found if problem.shard is not None})
+    if shards and manifest.changed:
+        raise InputError(
+            f"repair needs the libraries that made the files, or bytes would differ: {', '.join(manifest.changed)}"
+        )
+    if shards:
+        with store.claim(f"{UNFINISHED}/repair.lock"):
+            count = min(len(shards), usable_cores() if workers is None else workers)
+            if count == 1:
+                make_here(layout, store, shards, lambda images, _: tell(images))
+            else:
+                make_in_processes(layout, store, shards, count, lambda images, _: tell(images))
+            made = unfinished.finished(store, layout)
+        if wrong := [shard for shard in shards if made.get(shard) != manifest.records[shard]]:
+            raise DataError(
+                f"{manifest.records[wrong[0]].name} must come out as the manifest says, but differs"
+            )
+    for name, text in layout.extras(manifest.records).items():
+        if any(problem.name == name for problem in found):
+            store.write(name, text.encode())
+    if store.size(CARD_FILE) is None:
+        store.write(CARD_FILE, dataset_card(manifest.plan, manifest.records).encode())
+    store.remove(UNFINISHED)
+    return found

@@ -1,0 +1,148 @@
+"""Images to bytes and back: chosen for speed by measurement, see docs/export.md."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from fdsl.errors import InputError, check_choice, check_int
+
+Encode = Callable[[NDArray[np.uint8]], bytes]
+
+QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One way to make bytes of an image.
+
+    Attributes:
+        suffix: of a file's name, without its dot.
+        lossless: whether every pixel comes back.
+        encode: makes bytes of uint8 [H, W] or [H, W, 3].
+        decode: makes pixels of bytes, uint8 [H, W] or [H, W, 3].
+        versions: of the libraries that the bytes depend on.
+    """
+
+    suffix: str
+    lossless: bool
+    encode: Encode
+    decode: Callable[[bytes], NDArray[np.uint8]]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What an encoder may be told.
+
+    Attributes:
+        make: returns the encoder for an effort and a quality, each the default if it takes none.
+        efforts: least, most and default; None if there is nothing to choose.
+        quality: whether it has one.
+    """
+
+    make: Callable[[int, int], Encoder]
+    efforts: tuple[int, int, int] | None = None
+    quality: bool = False
+
+
+def encoder(encoding: str, effort: int | None = None, quality: int | None = None) -> Encoder:
+    """Return the encoder of that name.
+
+    Args:
+        encoding: png, jpeg, webp, webp-lossless or npy.
+        effort: how hard to compress; None for the default.
+        quality: of jpeg and webp, 1..100; None for 90.
+
+    Raises:
+        InputError: there is none, a number is out of range or means nothing to it, or a library is missing.
+    """
+    chosen = ENCODINGS[check_choice("encoding", encoding, ENCODINGS)]
+    least, most, default = chosen.efforts or (0, 0, 0)
+    if effort is not None and chosen.efforts is None:
+        raise InputError(f"effort must be left out with {encoding}, got {effort}: there is nothing to choose")
+    if quality is not None and not chosen.quality:
+        raise InputError(f"quality must be left out with {encoding}, got {quality}: nothing is lost")
+    return chosen.make(
+        default if effort is None else check_int("effort", effort, least, most),
+        QUALITY if quality is None else check_int("quality", quality, 1, 100),
+    )
+
+
+def _png(effort: int, _: int) -> Encoder:
+    try:
+        from fdsl.data.export.png import png
+    except ModuleNotFoundError as error:
+        raise InputError(
+            'encoding png needs libdeflate, got none: pip install "fdsl[export]" or pip install deflate'
+        ) from error
+    versions = {"deflate": metadata.version("deflate")}
+    return Encoder("png", True, lambda image: png(image, effort), read_picture, versions)
+
+
+def _jpeg(_: int, quality: int) -> Encoder:
+    return Encoder("jpg", False, _by_pillow("JPEG", quality=quality), read_picture, _built("libjpeg_turbo"))
+
+
+def _webp(effort: int, quality: int) -> Encoder:
+    encode = _by_pillow("WEBP", quality=quality, method=effort)
+    return Encoder("webp", False, encode, read_picture, _built("webp"))
+
+
+def _webp_lossless(effort: int, _: int) -> Encoder:
+    # quality 0: of a lossless file it is the effort of a search that doubles the time and saves nothing here
+    encode = _by_pillow("WEBP", lossless=True, quality=0, method=effort)
+    return Encoder("webp", True, encode, read_picture, _built("webp"))
+
+
+def _npy(_: int, __: int) -> Encoder:
+    return Encoder("npy", True, _write_array, _read_array, {})
+
+
+ENCODINGS = {
+    "png": Encoding(_png, (1, 12, 2)),
+    "jpeg": Encoding(_jpeg, quality=True),
+    "webp": Encoding(_webp, (0, 6, 0), quality=True),
+    "webp-lossless": Encoding(_webp_lossless, (0, 6, 1)),
+    "npy": Encoding(_npy),
+}
+
+
+def read_picture(content: bytes) -> NDArray[np.uint8]:
+    """Return the pixels of a picture in memory, uint8 [H, W] or [H, W, 3]; what Pillow raises if it is none."""
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+
+
+def _by_pillow(kind: str, **options: Any) -> Encode:
+    def encode(image: NDArray[np.uint8]) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, kind, **options)
+        return file.getvalue()
+
+    return encode
+
+
+def _built(library: str) -> dict[str, str]:
+    """Return the versions of Pillow and of what it was built with."""
+    version = features.version(library)
+    if version is None:
+        raise InputError(f"encoding needs a Pillow with {library}, got one without: pip install pillow")
+    return {"pillow": metadata.version("pillow"), library: version}
+
+
+def _write_array(image: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, image, allow_pickle=False)
+    return file.getvalue()
+
+
+def _read_array(content: bytes) -> NDArray[np.uint8]:
+    return np.load(io.BytesIO(content), allow_pickle=False)

@@ -1,0 +1,39 @@
+"""Images as PNG files, rows unfiltered, compressed by libdeflate.
+
+Libraries that write PNG try filters on every row and use zlib. Drawn lines on an even ground are what deflate was made
+for: without filters files are a quarter smaller, and 512-px images of RCDB take a third of the time of the fastest of
+those libraries with the same filter (docs/export.md). What is left to do is to frame the compressed rows.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import deflate
+import numpy as np
+from numpy.typing import NDArray
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+GRAY, RGB = 0, 2
+UNFILTERED = 0
+
+
+def png(image: NDArray[np.uint8], effort: int) -> bytes:
+    """Return an image, uint8 [H, W] or [H, W, 3], as a PNG file.
+
+    Args:
+        image: its pixels.
+        effort: libdeflate's level, 1..12.
+    """
+    height, width = image.shape[:2]
+    rows = np.empty((height, 1 + image[0].size), np.uint8)
+    rows[:, 0] = UNFILTERED
+    rows[:, 1:] = image.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, GRAY if image.ndim == 2 else RGB, 0, 0, 0)
+    content = bytes(deflate.zlib_compress(rows, effort))
+    return b"".join([SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", content), _chunk(b"IEND", b"")])
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = deflate.crc32(content, deflate.crc32(kind))
+    return b"".join([struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)])

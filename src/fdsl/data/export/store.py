@@ -1,0 +1,240 @@
+"""Where an export's files go: a folder of this machine, or what fsspec reaches by an address such as s3://bucket/name.
+
+A name in a store is a path below its root. Nobody ever sees half of a file: here a finished file is renamed, an object
+store shows an object when it has all of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from fdsl.errors import DataError, InputError, first_line
+from fdsl.files import locked, names_file
+
+UNFINISHED = ".unfinished"
+"""Folder of what an export keeps while it is not done: its plan, a record of each whole shard, files being written."""
+READ_AT_ONCE = 1 << 20
+
+
+class Store(ABC):
+    """Files under a root."""
+
+    target: str
+    """The root, as it was given."""
+
+    @contextlib.contextmanager
+    @abstractmethod
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield a path of this machine to write a file at; it becomes `name` when the block ends without an error."""
+
+    @abstractmethod
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading; FileNotFoundError if there is none."""
+
+    @abstractmethod
+    def names(self, folder: str = "") -> Iterator[str]:
+        """Yield the names of all files below a folder, which need not exist."""
+
+    @abstractmethod
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a file, None if there is none."""
+
+    @abstractmethod
+    def remove(self, folder: str) -> None:
+        """Remove a folder and all in it, if it is there."""
+
+    @abstractmethod
+    def is_empty(self) -> bool:
+        """Whether nothing is there but what an unfinished export keeps."""
+
+    def alone(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Wait until no other process holds the lock of that name, and hold it; where there are no locks, go on."""
+        return contextlib.nullcontext()
+
+    def claim(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of that name, or raise InputError if another process does; where there are no locks, go on."""
+        return contextlib.nullcontext()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file."""
+        with self.writing(name) as path:
+            path.write_bytes(content)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        with self.open(name) as file:
+            return file.read()
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Yield a file's bytes, a megabyte at a time."""
+        with self.open(name) as file:
+            while piece := file.read(READ_AT_ONCE):
+                yield piece
+
+    def describe(self, name: str) -> str:
+        """Return a name with its root, for messages."""
+        return f"{self.target.rstrip('/')}/{name}"
+
+
+def open_store(target: str | Path) -> Store:
+    """Return the store at a path, or at an address that fsspec knows.
+
+    Raises:
+        InputError: it is neither, or what fsspec needs for it is not installed.
+    """
+    text = str(target)
+    if "://" not in text:
+        return Folder(Path(text))
+    try:
+        import fsspec
+    except ModuleNotFoundError as error:
+        raise InputError(f'out {text} needs fsspec, got none: pip install "fdsl[export]"') from error
+    try:
+        system, root = fsspec.core.url_to_fs(text)
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"out must be a folder or an address that fsspec opens, got {text}: {error}"
+        ) from error
+    return Folder(Path(root)) if "file" in _protocols(system) else Remote(text, system, root)
+
+
+def _protocols(system: Any) -> tuple[str, ...]:
+    return (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
+
+
+class Folder(Store):
+    """A folder of this machine, or of a file system that it shares with others."""
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder `root`, which need not exist."""
+        self.target, self._root = str(root), root
+        self._made: set[Path] = set()
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        target = self._root / name
+        # beside all others that are being written: a process that is killed leaves nothing where readers look
+        temporary = self._root / UNFINISHED / "writing" / f"{uuid.uuid4().hex}.tmp"
+        try:
+            with names_file(target):
+                self._make(temporary.parent)
+                yield temporary
+                self._make(target.parent)
+                os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _make(self, folder: Path) -> None:
+        if folder not in self._made:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+
+    def open(self, name: str) -> IO[bytes]:
+        return (self._root / name).open("rb")
+
+    def names(self, folder: str = "") -> Iterator[str]:
+        top = self._root / folder
+        for place, folders, files in os.walk(top):
+            folders.sort()
+            base = Path(place).relative_to(self._root)
+            yield from ((base / file).as_posix() for file in sorted(files))
+
+    def size(self, name: str) -> int | None:
+        try:
+            return os.stat(self._root / name).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def remove(self, folder: str) -> None:
+        self._made.clear()
+        shutil.rmtree(self._root / folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[None]:
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path, "out"):
+            yield
+
+    def is_empty(self) -> bool:
+        if self._root.exists() and not self._root.is_dir():
+            raise InputError(f"out must be a folder, got {self.target}: it is a file")
+        return not self._root.exists() or all(entry.name == UNFINISHED for entry in os.scandir(self._root))
+
+
+class Remote(Store):
+    """What fsspec reaches: an object store shows an object when all of it has arrived."""
+
+    def __init__(self, target: str, system: Any, root: str) -> None:
+        """Take what lies under `root` of an fsspec file system; `target` is its address."""
+        self.target, self._system, self._root = target, system, root.rstrip("/")
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="fdsl-") as folder:
+            path = Path(folder) / "file"
+            with names_file(path):
+                yield path
+            with self._reaching(name):
+                self._system.put_file(str(path), self._path(name))
+
+    def write(self, name: str, content: bytes) -> None:
+        with self._reaching(name):
+            self._system.pipe_file(self._path(name), content)
+
+    def open(self, name: str) -> IO[bytes]:
+        with self._reaching(name):
+            return self._system.open(self._path(name), "rb")
+
+    def names(self, folder: str = "") -> Iterator[str]:
+        with self._reaching(folder):
+            self._system.invalidate_cache()
+            found = sorted(self._system.find(self._path(folder)))
+        yield from (path[len(self._root) + 1 :] for path in found)
+
+    def size(self, name: str) -> int | None:
+        try:
+            with self._reaching(name):
+                return int(self._system.info(self._path(name))["size"])
+        except FileNotFoundError:
+            return None
+
+    def remove(self, folder: str) -> None:
+        with self._reaching(folder):
+            if self._system.exists(self._path(folder)):
+                self._system.rm(self._path(folder), recursive=True)
+
+    def is_empty(self) -> bool:
+        return all(name.startswith(f"{UNFINISHED}/") for name in self.names())
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+    @contextlib.contextmanager
+    def _reaching(self, name: str) -> Iterator[None]:
+        """Make one kind of the errors that file systems have; those of the operating system stay."""
+        try:
+            yield
+        except OSError as error:
+            if error.filename is None:
+                error.filename = self.describe(name)
+            raise
+        except Exception as error:
+            raise DataError(f"{self.describe(name)} cannot be reached: {first_line(error)}") from error
