@@ -13,6 +13,8 @@ from fdsl.errors import DataError, FdslError, InputError
 if TYPE_CHECKING:
     from fdsl.data.augment import Augmentation
     from fdsl.data.dataset import FormulaDataset
+    from fdsl.data.export.config import ExportConfig
+    from fdsl.data.export.exporting import export_dataset
     from fdsl.data.loader import Loader
     from fdsl.evaluate.sheet import contact_sheet
     from fdsl.formulas import (
@@ -53,6 +55,7 @@ __all__ = [
     "CudaRenderer",
     "DataError",
     "ExFractalDB",
+    "ExportConfig",
     "FdslError",
     "FilledShapes",
     "FormulaDataset",
@@ -71,6 +74,7 @@ __all__ = [
     "VisualAtom",
     "__version__",
     "contact_sheet",
+    "export_dataset",
     "export_masks",
     "families",
     "family",
@@ -86,6 +90,7 @@ _LAZY = {
     "OFDB3D": "fdsl.formulas",
     "RCDB": "fdsl.formulas",
     "ExFractalDB": "fdsl.formulas",
+    "ExportConfig": "fdsl.data.export.config",
     "FilledShapes": "fdsl.formulas",
     "FormulaDataset": "fdsl.data.dataset",
     "FractalDB": "fdsl.formulas",
@@ -101,6 +106,7 @@ _LAZY = {
     "ScatteredPoints": "fdsl.formulas",
     "VisualAtom": "fdsl.formulas",
     "contact_sheet": "fdsl.evaluate.sheet",
+    "export_dataset": "fdsl.data.export.exporting",
     "export_masks": "fdsl.data.palette",
     "families": "fdsl.formulas",
     "family": "fdsl.formulas",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
+from fdsl.data.export.png import png
 from fdsl.errors import InputError, check_choice, check_int
 
 Encode = Callable[[NDArray[np.uint8]], bytes]
@@ -77,12 +78,6 @@ def encoder(encoding: str, effort: int | None = None, quality: int | None = None
 
 
 def _png(effort: int, _: int) -> Encoder:
-    try:
-        from fdsl.data.export.png import png
-    except ModuleNotFoundError as error:
-        raise InputError(
-            'encoding png needs libdeflate, got none: pip install "fdsl[export]" or pip install deflate'
-        ) from error
     versions = {"deflate": metadata.version("deflate")}
     return Encoder("png", True, lambda image: png(image, effort), read_picture, versions)
 
