@@ -20,7 +20,7 @@ quick: $(INSTALLED)  ## the demo in under two minutes, to see that it runs
 	$(BIN)/fdsl demo --quick $(ARGS)
 
 test: $(INSTALLED)  ## run the tests, two files at a time (options: ARGS="-k sheet", ARGS="-n 0" for one)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(INSTALLED)  ## style, types and import directions
 	$(BIN)/ruff check .

@@ -36,8 +36,9 @@ class ExportConfig:
     family: str
     """Family of formulas to draw from, for example RCDB."""
     format: Format = "folder"
-    """folder: an image file in a folder a category. webdataset: tar files of images and labels. parquet: tables of
-    them, as Hugging Face keeps datasets."""
+    """folder: an image file in a folder a category.
+    webdataset: tar files of images and labels.
+    parquet: tables of them, as Hugging Face keeps datasets."""
     encoding: Encoding = "png"
     """How an image becomes bytes: png, webp-lossless and npy keep every pixel, jpeg and webp do not."""
     effort: int | None = None

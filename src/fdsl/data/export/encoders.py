@@ -104,7 +104,7 @@ def _npy(_: int, __: int) -> Encoder:
 ENCODINGS = {
     "png": Encoding(_png, (1, 12, 2)),
     "jpeg": Encoding(_jpeg, quality=True),
-    "webp": Encoding(_webp, (0, 6, 0), quality=True),
+    "webp": Encoding(_webp, (0, 6, 2), quality=True),
     "webp-lossless": Encoding(_webp_lossless, (0, 6, 1)),
     "npy": Encoding(_npy),
 }
