@@ -1,0 +1,104 @@
+"""Exports of a dozen images, and the images that they ought to hold: what the tests of readers compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fdsl import FormulaDataset
+from fdsl.data.export.config import ExportConfig
+from fdsl.data.export.exporting import export_dataset
+from fdsl.data.order import permuted
+from fdsl.formulas import family
+
+CLASSES, INSTANCES, SIZE, SEED = 3, 4, 32, 5
+COLOURED = {"family": "FractalDB", "options": ("variant=patch_color",)}
+"""A family that draws in colour, one object an image."""
+ERRORS = {"jpeg": 4.0, "webp": 4.0}
+"""Mean absolute difference of values, 0..255, that an encoding with loss may come to in an image."""
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A finished export."""
+
+    folder: Path
+    config: ExportConfig
+
+    @cached_property
+    def dataset(self) -> FormulaDataset:
+        """Return the dataset that the files are of, made without the code that exports."""
+        fields = dict(option.split("=") for option in self.config.options)
+        drawn = family(self.config.family, classes=CLASSES, **fields)
+        return FormulaDataset(drawn, self.config.instances, SIZE, SEED, targets="class")
+
+    @cached_property
+    def indices(self) -> list[int]:
+        """Return the images of the dataset in the order of the files."""
+        count = len(self.dataset)
+        every = np.arange(count)
+        return every.tolist() if self.config.format == "folder" else permuted(every, count, SEED, 0).tolist()
+
+    @cached_property
+    def images(self) -> list[tuple[Pixels, int]]:
+        """Return the images in the order of the files, uint8 [H, W, 3], and their labels."""
+        return [(rgb(image), label) for image, label in (self.dataset[n] for n in self.indices)]
+
+
+def write(folder: Path, **fields: Any) -> Export:
+    """Render RCDB, or another family, to a folder, in shards of five images."""
+    told: dict[str, Any] = {
+        "family": "RCDB",
+        "classes": CLASSES,
+        "instances": INSTANCES,
+        "size": SIZE,
+        "seed": SEED,
+        "shard_size": 5,
+    }
+    config = ExportConfig(**(told | fields))
+    assert export_dataset(config, folder, workers=1).missing == 0
+    return Export(folder, config)
+
+
+def rgb(image: Any) -> Pixels:
+    """Return a picture or an array, [H, W] or [H, W, 3], as uint8 [H, W, 3]."""
+    pixels = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+    assert pixels.dtype == np.uint8
+    return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels
+
+
+def check_same(found: Iterable[tuple[Any, Any]], export: Export) -> None:
+    """Check that a reader found every image once, in the order of the files, with its pixels and its label."""
+    rows = list(found)
+    assert len(rows) == len(export.images)
+    assert [int(label) for _, label in rows] == [label for _, label in export.images]
+    most = 0.0 if export.config.encoder.lossless else ERRORS[export.config.encoding]
+    for (image, _), (drawn, _) in zip(rows, export.images, strict=True):
+        pixels = rgb(image)
+        assert pixels.shape == drawn.shape
+        assert np.abs(pixels.astype(int) - drawn).mean() <= most
+
+
+@contextmanager
+def hugging_face_apart(folder: Path) -> Iterator[None]:
+    """Keep what Hugging Face's library remembers in a folder, and the library from the network."""
+    import datasets
+    import huggingface_hub.constants
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "cache")
+        patch.setattr(datasets.config, "HF_MODULES_CACHE", str(folder / "modules"))
+        patch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        datasets.disable_progress_bars()
+        yield
