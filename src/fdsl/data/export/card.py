@@ -85,6 +85,9 @@ def _metadata(plan: Plan) -> str:
         lines += [
             "configs:",
             "- config_name: default",
+            # Hugging Face's library keeps what it read of a folder by this text and the folder's last name alone:
+            # without a word of its own, another dataset at a path that ends alike would show these images
+            f"  description: {plan.digest}",
             "  data_files:",
             f"  - split: {config.split}",
             f"    path: {json.dumps(files)}",
