@@ -17,7 +17,7 @@ from PIL import Image
 
 pytest.importorskip("deflate")
 
-from fdsl.data.export.png import png  # noqa: E402
+from fdsl.data.export.png import png
 
 SIDES = st.integers(1, 40)
 SHAPES = st.tuples(SIDES, SIDES) | st.tuples(SIDES, SIDES, st.just(3))

@@ -30,7 +30,7 @@ SAVED: dict[str, dict[str, Any]] = {
 }
 """How Pillow makes what an encoding with loss makes by default."""
 MOST_LOST = 5.0
-"""Mean absolute difference of values, 0..255, that this may come to in an image; 4.6 was the most of JPEG, 3.9 of WebP."""
+"""Mean absolute difference of values, 0..255, that this may come to in an image: 4.6 was measured of JPEG, 3.9 of WebP."""
 
 Pixels = NDArray[np.uint8]
 
