@@ -83,10 +83,6 @@ def _hugging_face(source: Any, image: str = "image", label: str = "label") -> Ro
     return [(row[image], row[label]) for row in source]
 
 
-def _suffix(export: Export) -> str:
-    return export.config.encoder.suffix
-
-
 def _image_folder(export: Export) -> Rows:
     found = ImageFolder(export.folder)
     assert found.classes == NAMES
@@ -95,12 +91,12 @@ def _image_folder(export: Export) -> Rows:
 
 
 def _files(export: Export) -> Iterator[tuple[Any, Any]]:
-    for path in sorted(export.folder.glob(f"*/*.{_suffix(export)}")):
+    for path in sorted(export.folder.glob(f"*/*.{export.suffix}")):
         yield Image.open(io.BytesIO(path.read_bytes())), path.parent.name
 
 
 def _timm_folder(export: Export) -> Rows:
-    key = ".webp" if _suffix(export) == "webp" else None
+    key = ".webp" if export.suffix == "webp" else None
     found = create_dataset("", root=str(export.folder), input_key=key)
     assert found.reader.class_to_idx == export.dataset.class_to_idx
     return found
@@ -117,7 +113,7 @@ def _tars(export: Export) -> list[str]:
 
 
 def _decoded(export: Export, content: bytes) -> Any:
-    return np.load(io.BytesIO(content)) if _suffix(export) == "npy" else Image.open(io.BytesIO(content))
+    return np.load(io.BytesIO(content)) if export.suffix == "npy" else Image.open(io.BytesIO(content))
 
 
 def _tarfile(export: Export) -> Iterator[tuple[Any, Any]]:
@@ -125,24 +121,24 @@ def _tarfile(export: Export) -> Iterator[tuple[Any, Any]]:
         with tarfile.open(path) as tar:
             files = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
         for key in dict.fromkeys(name.partition(".")[0] for name in files):
-            yield _decoded(export, files[f"{key}.{_suffix(export)}"]), files[f"{key}.cls"]
+            yield _decoded(export, files[f"{key}.{export.suffix}"]), files[f"{key}.cls"]
 
 
 def _webdataset(export: Export) -> Rows:
     stream = wds.WebDataset(_tars(export), shardshuffle=False)
-    decoded = stream.decode() if _suffix(export) == "npy" else stream.decode("pil")
-    return decoded.to_tuple(_suffix(export), "cls")
+    decoded = stream.decode() if export.suffix == "npy" else stream.decode("pil")
+    return decoded.to_tuple(export.suffix, "cls")
 
 
 def _pandas(export: Export) -> Iterator[tuple[Any, Any]]:
     for row in pd.read_parquet(export.folder / "data").itertuples():
-        yield _decoded(export, row.image if _suffix(export) == "npy" else row.image["bytes"]), row.label
+        yield _decoded(export, row.image if export.suffix == "npy" else row.image["bytes"]), row.label
 
 
 def _pyarrow(export: Export) -> Iterator[tuple[Any, Any]]:
     for row in pyarrow.dataset.dataset(export.folder / "data").to_table().to_pylist():
         yield (
-            _decoded(export, row["image"] if _suffix(export) == "npy" else row["image"]["bytes"]),
+            _decoded(export, row["image"] if export.suffix == "npy" else row["image"]["bytes"]),
             row["label"],
         )
 
@@ -166,11 +162,11 @@ READERS: dict[str, dict[str, Callable[[Export], Rows]]] = {
         "timm": lambda export: create_dataset("wds/any", root=str(export.folder), split="train"),
         "hugging-face-webdataset": lambda export: _hugging_face(
             datasets.load_dataset("webdataset", data_files=_tars(export), split="train"),
-            _suffix(export),
+            export.suffix,
             "cls",
         ),
         "hugging-face": lambda export: _hugging_face(
-            datasets.load_dataset(str(export.folder), split="train"), _suffix(export), "cls"
+            datasets.load_dataset(str(export.folder), split="train"), export.suffix, "cls"
         ),
         "fdsl": lambda export: _ours(open_both("wds/any", root=export.folder)),
     },
