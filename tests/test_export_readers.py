@@ -279,8 +279,10 @@ def test_all_objects_of_an_image_are_named(made: Made, kind: str, family: str) -
     check_same(READERS[kind]["timm"](export), export)
 
 
-def test_a_folder_of_images_of_several_objects_is_of_their_first(made: Made) -> None:
+def test_a_folder_of_images_of_several_objects_names_the_last_drawn(made: Made) -> None:
     export = made(format="folder", family="MultiFractal")
+    held = export.dataset.family.contents(SEED, *export.dataset.identify(export.indices))
+    assert [[k for k in row if k >= 0][-1] for row in held.tolist()] == [label for _, label in export.images]
     check_same(ImageFolder(export.folder), export)
 
 
