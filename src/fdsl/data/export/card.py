@@ -11,20 +11,21 @@ from fdsl.commands import shell_command
 from fdsl.data.export.config import ExportConfig
 from fdsl.data.export.plan import Plan
 from fdsl.data.export.records import Record
-from fdsl.data.export.tars import INFO_FILE
+from fdsl.data.export.tars import INFO_FILE, shard_number
 from fdsl.formulas import family_class
 from fdsl.formulas.altered import Alteration
 
 TAGS = ("fdsl", "formula-driven-supervised-learning", "synthetic")
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
-         (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
+         (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"),
+         (10**12, "100B<n<1T"))  # fmt: skip
 
 
 def dataset_card(plan: Plan, records: Sequence[Record]) -> str:
     """Return the text of the card."""
     config = plan.config
     cls = family_class(config.family)
-    loads = "\n".join(_reading(plan))
+    loads = "\n\n".join(_reading(plan))
     stored = sum(record.bytes for record in records)
     shape = f"{config.size} x {config.size} pixels, {'RGB' if plan.rgb else 'gray'}, as {_encoding(config)}"
     return f"""---
@@ -84,6 +85,9 @@ def _metadata(plan: Plan) -> str:
         lines += [
             "configs:",
             "- config_name: default",
+            # Hugging Face's library keeps what it read of a folder by this text and the folder's last name alone:
+            # without a word of its own, another dataset at a path that ends alike would show these images
+            f"  description: {plan.digest}",
             "  data_files:",
             f"  - split: {config.split}",
             f"    path: {json.dumps(files)}",
@@ -103,37 +107,42 @@ def _encoding(config: ExportConfig) -> str:
 
 
 def _reading(plan: Plan) -> Iterator[str]:
-    """Yield lines of Python that read the files with what others use."""
-    config = plan.config
-    if config.format == "folder":
-        if config.encoding == "npy":
-            yield "import numpy as np"
-            yield "from torchvision.datasets import DatasetFolder"
-            yield ""
-            yield 'dataset = DatasetFolder("FOLDER", np.load, extensions=("npy",))'
-            return
-        yield "from torchvision.datasets import ImageFolder"
-        yield ""
-        yield 'dataset = ImageFolder("FOLDER")                                   # torchvision'
-        yield 'dataset = timm.data.create_dataset("", root="FOLDER")             # timm'
-        yield 'dataset = datasets.load_dataset("imagefolder", data_dir="FOLDER") # Hugging Face'
+    """Yield pieces of Python that read the files with what others use; each of them works without the others."""
+    config, suffix = plan.config, plan.encoder.suffix
+    if config.format == "folder" and config.encoding == "npy":
+        yield """import numpy as np
+from torchvision.datasets import DatasetFolder
+dataset = DatasetFolder("FOLDER", np.load, extensions=("npy",))"""
+    elif config.format == "folder":
+        yield """from torchvision.datasets import ImageFolder
+dataset = ImageFolder("FOLDER")"""
+        webp = ', input_key=".webp"' if suffix == "webp" else ""  # which timm does not look for by itself
+        yield f"""from timm.data import create_dataset
+dataset = create_dataset("", root="FOLDER"{webp})"""
+        yield """from datasets import load_dataset
+dataset = load_dataset("imagefolder", data_dir="FOLDER", split="train")"""
     elif config.format == "webdataset":
-        last = f"{plan.shards - 1:0{max(5, len(str(plan.shards - 1)))}}"
-        span = f"{'0' * len(last)}..{last}"
-        urls = f"FOLDER/{config.split}-{{{span}}}.tar"
-        decode = "" if config.encoding == "npy" else '.decode("pil")'
-        yield "import webdataset as wds"
-        yield ""
-        yield f'stream = wds.WebDataset("{urls}"){decode}.to_tuple("{plan.encoder.suffix}", "cls")'
+        first, last = shard_number(plan, 0), shard_number(plan, plan.shards - 1)
+        decoded = "decode()" if config.encoding == "npy" else 'decode("pil")'
+        yield f"""import webdataset as wds
+shards = "FOLDER/{config.split}-{{{first}..{last}}}.tar"
+dataset = wds.WebDataset(shards, shardshuffle=False).{decoded}.to_tuple("{suffix}", "cls")"""
         if config.encoding != "npy":
-            yield f'dataset = timm.data.create_dataset("wds/name", root="FOLDER", split="{config.split}")  # timm'
+            yield f"""from timm.data import create_dataset
+dataset = create_dataset("wds/name", root="FOLDER", split="{config.split}")"""
+        yield _hugging_face(config)
     else:
-        yield "import datasets"
-        yield ""
-        yield f'dataset = datasets.load_dataset("FOLDER", split="{config.split}")        # Hugging Face'
+        yield _hugging_face(config)
         if config.encoding != "npy":
-            yield (f'dataset = timm.data.create_dataset("hfds/FOLDER", split="{config.split}")  # timm')
-        yield 'table = pandas.read_parquet("FOLDER/data")                    # pandas'
+            yield f"""from timm.data import create_dataset
+dataset = create_dataset("hfds/FOLDER", split="{config.split}")"""
+        yield """import pandas as pd
+dataset = pd.read_parquet("FOLDER/data")"""
+
+
+def _hugging_face(config: ExportConfig) -> str:
+    return f"""from datasets import load_dataset
+dataset = load_dataset("FOLDER", split="{config.split}")"""
 
 
 def _names(plan: Plan) -> str:
@@ -141,7 +150,7 @@ def _names(plan: Plan) -> str:
     if plan.config.format == "folder":
         return f" `{k}/{i}.{plan.encoder.suffix}` is image {int(i)} of category {int(k)}."
     if plan.config.format == "parquet" and plan.config.encoding == "npy":
-        return " An image is the bytes of a NumPy file: `numpy.load(io.BytesIO(row))`."
+        return ' An image is the bytes of a NumPy file: `numpy.load(io.BytesIO(row["image"]))`.'
     listed = f" `{INFO_FILE}` lists the shards for timm." if plan.config.format == "webdataset" else ""
     return f" `{k}_{i}.{plan.encoder.suffix}` is image {int(i)} of category {int(k)}.{listed}"
 
@@ -150,9 +159,9 @@ def _several(plan: Plan) -> str:
     if not plan.several:
         return ""
     if plan.config.format == "folder":
-        return " Images hold objects of several categories; a folder can name the first alone."
+        return " Images hold objects of several categories; a folder names that of the last drawn alone."
     where = "the field `classes` of the JSON beside it" if plan.config.format == "webdataset" else "`classes`"
-    return f" Images hold objects of several categories: all are in {where}."
+    return f" Images hold objects of several categories: all are in {where}, in the order of drawing."
 
 
 def _command(config: ExportConfig) -> str:

@@ -80,7 +80,8 @@ class ExportConfig:
         check_seed(self.seed)
         Renderer(self.size, self.lines, 1)  # checks them
         encoder(self.encoding, self.effort, self.quality)
-        family_class(self.family)
+        # however it was written, it is one dataset
+        object.__setattr__(self, "family", family_class(self.family).name)
         family_fields(self.classes, self.options)
         read_alterations("alter", self.alter)
         self._check_split()

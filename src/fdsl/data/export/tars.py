@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 
 from fdsl.data.export.layouts import OneFile, Stored
-from fdsl.data.export.plan import Sample
+from fdsl.data.export.plan import Plan, Sample
 from fdsl.data.export.records import Record
 from fdsl.data.export.store import Store
 from fdsl.errors import DataError
@@ -23,7 +23,7 @@ class Tars(OneFile):
     suffix = ".tar"
 
     def name(self, shard: int) -> str:
-        return f"{self.plan.config.split}-{shard:0{max(5, len(str(self.plan.shards - 1)))}}.tar"
+        return f"{self.plan.config.split}-{shard_number(self.plan, shard)}.tar"
 
     def fill(self, path: str, samples: Iterator[Sample]) -> None:
         with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -67,6 +67,11 @@ class Tars(OneFile):
             }
         }
         return {INFO_FILE: json.dumps(content, indent=1) + "\n"}
+
+
+def shard_number(plan: Plan, shard: int) -> str:
+    """Return a shard's number as its name has it: names sort as numbers do."""
+    return f"{shard:0{max(5, len(str(plan.shards - 1)))}}"
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
