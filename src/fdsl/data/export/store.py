@@ -7,6 +7,7 @@ store shows an object when it has all of it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -220,9 +221,11 @@ class Remote(Store):
             return self._system.open(self._path(name), "rb")
 
     def names(self, folder: str = "") -> Iterator[str]:
-        with self._reaching(folder):
-            self._system.invalidate_cache()
-            found = sorted(self._system.find(self._path(folder)))
+        try:
+            with self._reaching(folder):
+                found = sorted(self._system.find(self._path(folder)))
+        except FileNotFoundError:  # some say so of a folder, S3 of a bucket
+            return
         yield from (path[len(self._root) + 1 :] for path in found)
 
     def size(self, name: str) -> int | None:
@@ -256,8 +259,9 @@ class Remote(Store):
             raise
         except Exception as error:
             if isinstance(error, FileNotFoundError) and not writing:
-                error.filename = self.describe(name)
-                raise
+                raise FileNotFoundError(
+                    errno.ENOENT, os.strerror(errno.ENOENT), self.describe(name)
+                ) from error
             what = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
             raise DataError(
                 f"{self.describe(name)} cannot be {'written' if writing else 'reached'}: {what}"
