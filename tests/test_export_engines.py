@@ -159,7 +159,7 @@ class TestAddress:
     )
     def test_of_nothing_is_refused_at_once(self, address: str, tmp_path: Path) -> None:
         pytest.importorskip("ray", reason="Ray is not installed: pip install 'fdsl[ray]'")
-        with pytest.raises(InputError, match="^address must be .* of a Ray cluster"):
+        with pytest.raises(InputError, match="^address must be .*of a Ray cluster"):
             export_dataset(config(), tmp_path / "out", engine="ray", address=address)
 
     def test_without_ray_is_refused(self, tmp_path: Path) -> None:
