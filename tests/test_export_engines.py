@@ -141,7 +141,18 @@ class TestRay:
         self, ray_here: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "out" / "00001").parent.mkdir()
-        options = ["--classes", "3", "--instances", "3", "--size", "32", "--shard-size", "3", "--engine", "ray"]
+        options = [
+            "--classes",
+            "3",
+            "--instances",
+            "3",
+            "--size",
+            "32",
+            "--shard-size",
+            "3",
+            "--engine",
+            "ray",
+        ]
         begun = [*options, "--encoding", "npy", "--out", "out"]
         assert main(["render", "RCDB", *begun, "--shard", "1/3"]) == 0
         (tmp_path / "out" / "00001").write_text("a file where a folder must be")
@@ -159,7 +170,7 @@ class TestAddress:
     )
     def test_of_nothing_is_refused_at_once(self, address: str, tmp_path: Path) -> None:
         pytest.importorskip("ray", reason="Ray is not installed: pip install 'fdsl[ray]'")
-        with pytest.raises(InputError, match="^address must be .*of a Ray cluster"):
+        with pytest.raises(InputError, match=r"^address must be .*of a Ray cluster"):
             export_dataset(config(), tmp_path / "out", engine="ray", address=address)
 
     def test_without_ray_is_refused(self, tmp_path: Path) -> None:
@@ -200,7 +211,10 @@ class TestAddressesOfFsspec:
         fsspec.filesystem("memory").rm(f"{memory.removeprefix('memory:/')}/{lost}")
         found = verify(memory, redraw=1).problems
         assert [problem.shard for problem in found] == [0, 2]
-        assert [problem.what.partition(":")[0].partition(" ")[0] for problem in found] == ["edited", "missing"]
+        assert [problem.what.partition(":")[0].partition(" ")[0] for problem in found] == [
+            "edited",
+            "missing",
+        ]
         assert len(repair(memory, workers=1)) == 2
         assert tree(memory) == tree(here[form])
 

@@ -111,12 +111,11 @@ def _running(address: str | None, workers: int | None) -> Iterator[None]:
         except (ConnectionError, ValueError, RuntimeError) as error:
             if address is None:
                 raise DataError(f"Ray cannot be started here: {error}") from error
-            raise InputError(
-                f"address must be of a Ray cluster that runs, got {address}: {error}"
-            ) from error
+            raise InputError(f"address must be of a Ray cluster that runs, got {address}: {error}") from error
     context, log = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
     before = context.enable_progress_bars, log.level
     context.enable_progress_bars = False
+    context.raise_original_map_exception = True  # the one around it forgets its cause on the way here
     log.setLevel(logging.CRITICAL)  # an error it would show with its traceback; we raise it
     try:
         yield
