@@ -100,6 +100,10 @@ def export_dataset(
                 config.seed, [plan.family.classes - 1], [0]
             )  # finds all categories, once for all workers
             count = min(len(mine), usable_cores() if workers is None else workers)
+            if not store.is_shared and (engine == "ray" or count > 1):
+                raise InputError(
+                    f"workers must be 1 and engine local with {out}, which is of this process alone"
+                )
             if engine == "ray":
                 make_by_ray(layout, store, mine, workers, told, address)
             elif count == 1:

@@ -16,7 +16,7 @@ from typing import Any
 from fdsl.data.export.config import ExportConfig
 from fdsl.data.export.layouts import Layout, Told
 from fdsl.data.export.store import Store
-from fdsl.data.export.work import make_shard, workplace
+from fdsl.data.export.work import libraries, make_shard, workplace
 from fdsl.errors import LostProcess
 
 TOLD_EVERY = 0.1
@@ -45,7 +45,7 @@ def make_in_processes(layout: Layout, store: Store, shards: Sequence[int], worke
     context = multiprocessing.get_context("spawn")  # a fork would inherit locks of threads that it does not
     counts = [context.Value("q", 0), context.Value("q", 0)]
     stop = context.Event()
-    begun = (plan.config, store.target, tuple(plan.versions.items()), counts, stop)
+    begun = (plan.config, store.target, tuple(libraries(plan).items()), counts, stop)
     reported = [0, 0]
 
     def report() -> None:

@@ -7,6 +7,7 @@ store shows an object when it has all of it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from fdsl.errors import DataError, InputError, first_line
+from fdsl.errors import DataError, FdslError, InputError, first_line
 from fdsl.files import locked, names_file
 
 UNFINISHED = ".unfinished"
@@ -30,6 +31,11 @@ class Store(ABC):
 
     target: str
     """The root, as it was given."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes find the same files there."""
+        return True
 
     @contextlib.contextmanager
     @abstractmethod
@@ -82,7 +88,7 @@ class Store(ABC):
 
     def describe(self, name: str) -> str:
         """Return a name with its root, for messages."""
-        return f"{self.target.rstrip('/')}/{name}"
+        return f"{self.target.rstrip('/')}/{name}" if name else self.target
 
 
 def open_store(target: str | Path) -> Store:
@@ -99,11 +105,14 @@ def open_store(target: str | Path) -> Store:
     except ModuleNotFoundError as error:
         raise InputError(f'out {text} needs fsspec, got none: pip install "fdsl[export]"') from error
     try:
-        system, root = fsspec.core.url_to_fs(text)
+        # a list of files kept in memory would not show what other processes write
+        system, root = fsspec.core.url_to_fs(text, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise InputError(
             f"out must be a folder or an address that fsspec opens, got {text}: {error}"
         ) from error
+    if not root.strip("/"):
+        raise InputError(f"out must name a place below its root, got {text}")
     return Folder(Path(root)) if "file" in _protocols(system) else Remote(text, system, root)
 
 
@@ -192,21 +201,31 @@ class Remote(Store):
             path = Path(folder) / "file"
             with names_file(path):
                 yield path
-            with self._reaching(name):
+            with self._reaching(name, writing=True):
                 self._system.put_file(str(path), self._path(name))
 
     def write(self, name: str, content: bytes) -> None:
-        with self._reaching(name):
+        with self._reaching(name, writing=True):
             self._system.pipe_file(self._path(name), content)
+
+    def read(self, name: str) -> bytes:
+        with self._reaching(name):
+            return self._system.cat_file(self._path(name))
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        with self._reaching(name):
+            yield from super().pieces(name)
 
     def open(self, name: str) -> IO[bytes]:
         with self._reaching(name):
             return self._system.open(self._path(name), "rb")
 
     def names(self, folder: str = "") -> Iterator[str]:
-        with self._reaching(folder):
-            self._system.invalidate_cache()
-            found = sorted(self._system.find(self._path(folder)))
+        try:
+            with self._reaching(folder):
+                found = sorted(self._system.find(self._path(folder)))
+        except FileNotFoundError:  # some say so of a folder, S3 of a bucket
+            return
         yield from (path[len(self._root) + 1 :] for path in found)
 
     def size(self, name: str) -> int | None:
@@ -221,6 +240,10 @@ class Remote(Store):
             if self._system.exists(self._path(folder)):
                 self._system.rm(self._path(folder), recursive=True)
 
+    @property
+    def is_shared(self) -> bool:
+        return "memory" not in _protocols(self._system)
+
     def is_empty(self) -> bool:
         return all(name.startswith(f"{UNFINISHED}/") for name in self.names())
 
@@ -228,13 +251,18 @@ class Remote(Store):
         return f"{self._root}/{name}" if name else self._root
 
     @contextlib.contextmanager
-    def _reaching(self, name: str) -> Iterator[None]:
-        """Make one kind of the errors that file systems have; those of the operating system stay."""
+    def _reaching(self, name: str, writing: bool = False) -> Iterator[None]:
+        """Make one kind of the errors that file systems have; when reading, a file that is not there is another."""
         try:
             yield
-        except OSError as error:
-            if error.filename is None:
-                error.filename = self.describe(name)
+        except FdslError:
             raise
         except Exception as error:
-            raise DataError(f"{self.describe(name)} cannot be reached: {first_line(error)}") from error
+            if isinstance(error, FileNotFoundError) and not writing:
+                raise FileNotFoundError(
+                    errno.ENOENT, os.strerror(errno.ENOENT), self.describe(name)
+                ) from error
+            what = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
+            raise DataError(
+                f"{self.describe(name)} cannot be {'written' if writing else 'reached'}: {what}"
+            ) from error

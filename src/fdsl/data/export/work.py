@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from fdsl import __version__
 from fdsl.data.export import unfinished
 from fdsl.data.export.config import ExportConfig
 from fdsl.data.export.layouts import Folders, Layout, Told
@@ -34,6 +35,11 @@ def make_shard(layout: Layout, store: Store, shard: int, told: Told) -> Record:
     return record
 
 
+def libraries(plan: Plan) -> dict[str, str]:
+    """Return the versions that all who make an export's shards have in common."""
+    return {"fdsl": __version__, **plan.versions}
+
+
 @lru_cache(maxsize=1)
 def workplace(
     config: ExportConfig, target: str, versions: tuple[tuple[str, str], ...]
@@ -44,7 +50,7 @@ def workplace(
         InputError: the libraries here are not of the versions that the export began with.
     """
     plan = make_plan(config)
-    if changed := ", ".join(differences(dict(versions), plan.versions)):
+    if changed := ", ".join(differences(dict(versions), libraries(plan))):
         raise InputError(
             f"workers must have the libraries of the process that began, got {changed}: bytes would differ"
         )
