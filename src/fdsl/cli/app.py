@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (without the program's name) and return its exit code.
 
     0 done; 1 a defect of fdsl, or another of several processes has ended; 2 unusable input, or a file that cannot be
-    read or written; 75 a training was stopped by SIGTERM or SIGUSR1 and can go on; 130 interrupted.
+    read or written; 75 it was stopped by SIGTERM or SIGUSR1 and can go on; 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Annotated, Self
 
 import tyro
@@ -12,7 +16,7 @@ import tyro
 from fdsl.cli.parse import parse
 from fdsl.data.export.config import ExportConfig
 from fdsl.data.export.exporting import MOST_WORKERS, Engine, Exported, export_dataset
-from fdsl.errors import InputError, check_int
+from fdsl.errors import InputError, Stopped, check_int
 from fdsl.formulas import family_class
 from fdsl.train.progress import Ticker
 
@@ -66,22 +70,43 @@ def run(argv: list[str]) -> None:
     """Parse `argv` into a `RenderConfig` and write the files."""
     config = parse(RenderConfig, "render", argv)
     started = time.monotonic()
-    with _Shown(f"fdsl render {family_class(config.family).name}") as shown:
-        try:
-            made = export_dataset(
-                config.export(),
-                config.out,
-                workers=config.workers,
-                engine=config.engine,
-                address=config.address,
-                part=config.part(),
-                progress=shown,
-            )
-        except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(
-                "interrupted: what is finished is kept, the same command goes on"
-            ) from error
+    title = f"fdsl render {family_class(config.family).name}"
+    with stoppable("what is finished is kept, the same command goes on"), _Shown(title) as shown:
+        made = export_dataset(
+            config.export(),
+            config.out,
+            workers=config.workers,
+            engine=config.engine,
+            address=config.address,
+            part=config.part(),
+            progress=shown,
+        )
     print(_summary(config, made, time.monotonic() - started))
+
+
+@contextmanager
+def stoppable(kept: str) -> Iterator[None]:
+    """Say after Ctrl-C what is kept, and let SIGTERM, which clusters send at a job's end, stop the block as it does.
+
+    Raises:
+        KeyboardInterrupt: it was Ctrl-C.
+        Stopped: it was SIGTERM.
+    """
+    caught = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
+        raise KeyboardInterrupt  # which nothing on the way takes for an error of its own
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if caught:
+            raise Stopped(f"stopped by SIGTERM: {kept}") from error
+        raise KeyboardInterrupt(f"interrupted: {kept}") from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _summary(config: RenderConfig, made: Exported, seconds: float) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from fdsl.cli.parse import parse
+from fdsl.cli.render import stoppable
 from fdsl.data.export.checking import Progress as Told
 from fdsl.data.export.checking import repair as repair_files
 from fdsl.data.export.checking import verify as verify_files
@@ -66,14 +67,10 @@ def run(argv: list[str]) -> None:
     for problem in found.problems:
         print(f"{problem.name}: {problem.what}")
     if found.problems:
-        mend = (
-            "fdsl repair makes shards again"
-            if any(p.shard is not None for p in found.problems)
-            else "see above"
-        )
-        raise DataError(
-            f"{config.folder} must be as its manifest says, but {len(found.problems)} things differ: {mend}"
-        )
+        count = len(found.problems)
+        differ = "1 thing differs" if count == 1 else f"{count:,} things differ"
+        mend = ": fdsl repair makes it again" if any(p.mendable for p in found.problems) else ""
+        raise DataError(f"{config.folder} must be as its manifest says, but {differ}{mend}")
     redrawn = f", {found.redrawn:,} drawn again alike" if found.redrawn else ""
     print(
         f"{config.folder}: {found.images:,} images in {found.shards:,} shards as the manifest says{redrawn}"
@@ -83,11 +80,12 @@ def run(argv: list[str]) -> None:
 def repair(argv: list[str]) -> None:
     """Parse `argv` into a `RepairConfig` and mend the files."""
     config = parse(RepairConfig, "repair", argv)
-    with _bar("repairing") as told:
-        mended = repair_files(config.folder, workers=config.workers, progress=told)
-    for problem in mended:
-        print(f"{problem.name}: {problem.what}; made again")
-    print(f"{config.folder}: {len(mended)} mended" if mended else f"{config.folder}: nothing to mend")
+    with stoppable("the same command goes on"), _bar("repairing") as told:
+        found = repair_files(config.folder, workers=config.workers, progress=told)
+    for problem in found:
+        print(f"{problem.name}: {problem.what}; {'mended' if problem.mendable else 'left as it is'}")
+    mended = sum(problem.mendable for problem in found)
+    print(f"{config.folder}: {mended:,} mended" if mended else f"{config.folder}: nothing to mend")
 
 
 @contextmanager

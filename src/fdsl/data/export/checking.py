@@ -26,6 +26,7 @@ from fdsl.errors import DataError, InputError, check_float, check_int, first_lin
 from fdsl.render import Renderer
 
 CARD_FILE = "README.md"
+AS_LISTED = ", though the digest is that of the manifest: render it anew"
 Progress = Callable[[int], None]
 """Is told of images that were looked at."""
 
@@ -38,13 +39,13 @@ class Problem:
         name: of a shard or a file.
         what: is wrong with it.
         shard: number of the shard that has to be made again; None if it is no shard.
-        stray: whether it is a file that does not belong there.
+        mendable: whether `repair` mends it.
     """
 
     name: str
     what: str
     shard: int | None = None
-    stray: bool = False
+    mendable: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,11 @@ def _wrong(layout: Layout, store: Store, record: Record, owners: dict[str, str])
     """Return what is wrong with a shard, None if nothing is."""
     try:
         size, sha256 = layout.digest(record.shard, store)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         lost = "" if layout.is_one_file else f": {error.filename}"
         return f"missing{lost}"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}: {error.filename}"
     if sha256 == record.sha256:
         return None
     if sha256 in owners:
@@ -150,7 +153,7 @@ def _compared(
     try:
         stored = list(layout.read(shard, store, rows))
     except Exception as error:  # noqa: BLE001 (whatever a reader of tar, Parquet or pictures raises)
-        return [Problem(name, f"cannot be read: {first_line(error)}", shard)]
+        return [Problem(name, f"cannot be read: {first_line(error)}{AS_LISTED}", mendable=False)]
     problems = []
     for row, found in zip(rows, stored, strict=True):
         identity = plan.identify([begin + row])
@@ -158,9 +161,11 @@ def _compared(
         what = _differs(plan, found, int(identity.categories[0]), drawn)
         if what is not None:
             because = (
-                f" (made with other libraries: {', '.join(manifest.changed)})" if manifest.changed else ""
+                f" (made with other libraries: {', '.join(manifest.changed)})"
+                if manifest.changed
+                else AS_LISTED
             )
-            problems.append(Problem(f"{name}, {found.name}", f"{what}{because}", shard))
+            problems.append(Problem(f"{name}, {found.name}", f"{what}{because}", mendable=False))
     return problems
 
 
@@ -193,14 +198,16 @@ def _beside(layout: Layout, store: Store, manifest: Manifest) -> Iterator[Proble
     strays = [name for name in store.names() if layout.holds(name) and not layout.lists(name)]
     for name in strays:
         yield Problem(
-            name, "not in the manifest, but readers would take it for a part of the dataset", stray=True
+            name, "not in the manifest, but readers would take it for a part of the dataset", mendable=False
         )
+    if store.has(UNFINISHED):
+        yield Problem(UNFINISHED, "left by a process that was killed, or that is at work")
 
 
 def repair(
     target: str | Path, *, workers: int | None = None, progress: Progress | None = None
 ) -> list[Problem]:
-    """Make again the shards of an export that are missing or damaged; return what was mended.
+    """Make again the shards of an export that are missing or damaged; return what was found.
 
     Args:
         target: folder or address of a finished export.
@@ -217,28 +224,39 @@ def repair(
     manifest = read_manifest(store)
     layout = layout_of(manifest.plan)
     tell = progress or (lambda _: None)
-    found = [problem for problem in verify(target, progress=progress).problems if not problem.stray]
+    found = list(verify(target, progress=progress).problems)
     shards = sorted({problem.shard for problem in found if problem.shard is not None})
     if shards and manifest.changed:
         raise InputError(
             f"repair needs the libraries that made the files, or bytes would differ: {', '.join(manifest.changed)}"
         )
-    if shards:
-        with store.claim(f"{UNFINISHED}/repair.lock"):
-            count = min(len(shards), usable_cores() if workers is None else workers)
-            if count == 1:
-                make_here(layout, store, shards, lambda images, _: tell(images))
-            else:
-                make_in_processes(layout, store, shards, count, lambda images, _: tell(images))
-            made = unfinished.finished(store, layout)
-        if wrong := [shard for shard in shards if made.get(shard) != manifest.records[shard]]:
-            raise DataError(
-                f"{manifest.records[wrong[0]].name} must come out as the manifest says, but differs"
-            )
-    for name, text in layout.extras(manifest.records).items():
-        if any(problem.name == name for problem in found):
-            store.write(name, text.encode())
-    if store.size(CARD_FILE) is None:
-        store.write(CARD_FILE, dataset_card(manifest.plan, manifest.records).encode())
-    store.remove(UNFINISHED)
+    texts = layout.extras(manifest.records)
+    texts = {name: text for name, text in texts.items() if any(problem.name == name for problem in found)}
+    if store.size(CARD_FILE) is None and not manifest.changed:
+        texts[CARD_FILE] = dataset_card(manifest.plan, manifest.records)
+    if shards or texts or store.has(UNFINISHED):
+        with store.claim(unfinished.REPAIR_LOCK):
+            _make_again(layout, store, manifest, shards, workers, tell)
+            for name, text in texts.items():
+                store.write(name, text.encode())
+        store.remove(UNFINISHED)
     return found
+
+
+def _make_again(
+    layout: Layout,
+    store: Store,
+    manifest: Manifest,
+    shards: Sequence[int],
+    workers: int | None,
+    tell: Progress,
+) -> None:
+    """Draw shards, and check that they are as the manifest says."""
+    count = min(len(shards), usable_cores() if workers is None else workers)
+    if count > 1:
+        make_in_processes(layout, store, shards, count, lambda images, _: tell(images))
+    else:
+        make_here(layout, store, shards, lambda images, _: tell(images))
+    made = unfinished.finished(store, layout)
+    if wrong := [shard for shard in shards if made.get(shard) != manifest.records[shard]]:
+        raise DataError(f"{manifest.records[wrong[0]].name} must come out as the manifest says, but differs")

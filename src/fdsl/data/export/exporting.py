@@ -87,30 +87,55 @@ def export_dataset(
     number, parts = part
     check_int("shard", number, 1, check_int("shards", parts, 1))
     layout = layout_of(make_plan(config))
-    store = open_store(out)
-    if unfinished.begin(store, layout.plan):
-        return _complete(layout, store)
-    with store.claim(f"{UNFINISHED}/part-{number}-of-{parts}.lock"):
-        kept = unfinished.finished(store, layout)
-        mine = [shard for shard in range(number - 1, layout.plan.shards, parts) if shard not in kept]
-        told = _Told(layout.plan.images, kept.values(), progress)
-        if mine:
-            plan = layout.plan
-            plan.family.table(
-                config.seed, [plan.family.classes - 1], [0]
-            )  # finds all categories, once for all workers
-            count = min(len(mine), usable_cores() if workers is None else workers)
-            if not store.is_shared and (engine == "ray" or count > 1):
-                raise InputError(
-                    f"workers must be 1 and engine local with {out}, which is of this process alone"
-                )
-            if engine == "ray":
-                make_by_ray(layout, store, mine, workers, told, address)
-            elif count == 1:
-                make_here(layout, store, mine, told)
-            else:
-                make_in_processes(layout, store, mine, count, told)
-        return _finish(layout, store, made=told.made)
+    store, made = open_store(out), None
+    if not unfinished.begin(store, layout.plan):
+        with store.claim(f"{UNFINISHED}/part-{number}-of-{parts}.lock"):
+            try:
+                if not unfinished.is_finished(store):
+                    made = _make(layout, store, workers, engine, address, part, progress)
+            except FileNotFoundError:  # another process has finished it meanwhile, and cleared away
+                if not unfinished.is_finished(store):
+                    raise
+    if not unfinished.is_finished(store):
+        assert made is not None
+        return made
+    unfinished.clear(store)
+    return made if made is not None and not made.missing else _complete(layout, store, made)
+
+
+def _make(
+    layout: Layout,
+    store: Store,
+    workers: int | None,
+    engine: Engine,
+    address: str | None,
+    part: tuple[int, int],
+    progress: Progress | None,
+) -> Exported:
+    """Make the shards of a part that are not there; finish the export if none is missing."""
+    plan, (number, parts) = layout.plan, part
+    kept = unfinished.finished(store, layout)
+    mine = [shard for shard in range(number - 1, plan.shards, parts) if shard not in kept]
+    told = _Told(plan.images, kept.values(), progress)
+    if mine:
+        # finds all categories, once for all workers
+        plan.family.table(plan.config.seed, [plan.family.classes - 1], [0])
+        count = min(len(mine), usable_cores() if workers is None else workers)
+        if not store.is_shared and (engine == "ray" or count > 1):
+            raise InputError(
+                f"workers must be 1 and engine local with {store.target}, which is of this process alone"
+            )
+        if engine == "ray":
+            make_by_ray(layout, store, mine, workers, told, address)
+        elif count == 1:
+            make_here(layout, store, mine, told)
+        else:
+            make_in_processes(layout, store, mine, count, told)
+    found = unfinished.finished(store, layout)
+    records = [found[shard] for shard in sorted(found)]
+    if len(records) == plan.shards:
+        unfinished.finish(store, layout, records, dataset_card(plan, records), manifest_text(plan, records))
+    return _exported(layout, records, told.made)
 
 
 class _Told:
@@ -131,19 +156,6 @@ class _Told:
             self._progress(self._images, self._done, self._bytes)
 
 
-def _finish(layout: Layout, store: Store, made: int) -> Exported:
-    """Write manifest and card if no shard is missing."""
-    plan = layout.plan
-    found = unfinished.finished(store, layout)
-    records = [found[shard] for shard in sorted(found)]
-    if len(records) == plan.shards:
-        card, manifest = dataset_card(plan, records), manifest_text(plan, records)
-        unfinished.finish(store, layout, records, card, manifest)
-    elif unfinished.is_finished(store):  # by another part, meanwhile
-        records = list(read_manifest(store).records)
-    return _exported(layout, records, made)
-
-
 def _exported(layout: Layout, records: list[Record], made: int) -> Exported:
     return Exported(
         images=sum(record.images for record in records),
@@ -154,7 +166,7 @@ def _exported(layout: Layout, records: list[Record], made: int) -> Exported:
     )
 
 
-def _complete(layout: Layout, store: Store) -> Exported:
+def _complete(layout: Layout, store: Store, made: Exported | None) -> Exported:
     """Return what a finished export holds, after a look at whether it is all there."""
     records = list(read_manifest(store).records)
     lost = [record.name for record in records if layout.sizes(record.shard, store) != record.bytes]
@@ -163,4 +175,4 @@ def _complete(layout: Layout, store: Store) -> Exported:
             f"{store.target} is finished, but {len(lost)} of its shards are missing or cut short ({lost[0]}): "
             f"fdsl repair {store.target}"
         )
-    return _exported(layout, records, made=0)
+    return _exported(layout, records, 0 if made is None else made.made)

@@ -12,6 +12,8 @@ from fdsl.data.export.records import FilesDigest, Record, digest_of_file
 from fdsl.data.export.store import Store
 
 SHOWN = 3
+PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+"""What torchvision takes for an image by its name."""
 
 Told = Callable[[int, int], None]
 """Is told of images that were written, and their bytes; what it raises ends the work."""
@@ -146,7 +148,7 @@ class Folders(Layout):
         return f"{plan.class_name(category)}/{plan.instance_name(instance)}.{plan.encoder.suffix}"
 
     def holds(self, name: str) -> bool:
-        return name.endswith(f".{self.plan.encoder.suffix}")
+        return name.lower().endswith((*PICTURES, f".{self.plan.encoder.suffix}"))
 
     def lists(self, name: str) -> bool:
         folder, _, file = name.partition("/")

@@ -6,11 +6,14 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from fdsl.data.export.config import ExportConfig
@@ -19,9 +22,12 @@ from fdsl.data.export.store import Store
 from fdsl.data.export.work import libraries, make_shard, workplace
 from fdsl.errors import LostProcess
 
-TOLD_EVERY = 0.1
-"""Seconds between two reports of a worker."""
 LOOKED_EVERY = 0.2
+"""Seconds between two reports."""
+PATIENCE = 1.0
+"""Seconds that workers have to stop by themselves, and to remove what they were writing."""
+AHEAD = 3
+"""Shards for each worker that are given out at a time."""
 
 
 class _Stop(Exception):
@@ -43,22 +49,28 @@ def make_in_processes(layout: Layout, store: Store, shards: Sequence[int], worke
     """
     plan = layout.plan
     context = multiprocessing.get_context("spawn")  # a fork would inherit locks of threads that it does not
-    counts = [context.Value("q", 0), context.Value("q", 0)]
-    stop = context.Event()
-    begun = (plan.config, store.target, tuple(libraries(plan).items()), counts, stop)
+    # plain memory: of a lock, whoever is killed while it holds it makes all others wait for ever
+    told_by, stop = context.RawArray("q", 2 * workers), context.RawValue("b", 0)
+    begun = (plan.config, store.target, tuple(libraries(plan).items()), context.Value("i", 0), told_by, stop)
     reported = [0, 0]
 
     def report() -> None:
-        now = [count.value for count in counts]
+        now = [sum(told_by[0::2]), sum(told_by[1::2])]
         if now != reported:
             told(now[0] - reported[0], now[1] - reported[1])
             reported[:] = now
 
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=begun) as pool:
         try:
-            left = {pool.submit(_make, shard) for shard in shards}
-            while left:
-                done, left = wait(left, LOOKED_EVERY, FIRST_EXCEPTION)
+            waiting, left = iter(shards), set[Future[None]]()
+            while True:
+                # a few at a time: of a million shards, futures take gigabytes
+                with _undisturbed():
+                    left |= {pool.submit(_make, n) for n in islice(waiting, AHEAD * workers - len(left))}
+                if not left:
+                    break
+                done, left = wait_for(left, LOOKED_EVERY, FIRST_COMPLETED)
                 report()
                 for future in done:
                     future.result()
@@ -68,58 +80,67 @@ def make_in_processes(layout: Layout, store: Store, shards: Sequence[int], worke
                 "what is finished is kept, and the same command goes on"
             ) from error
         finally:
-            stop.set()
+            stop.value = 1
+            late = threading.Timer(PATIENCE, _kill, [set(multiprocessing.active_children()) - others])
+            late.start()
             pool.shutdown(cancel_futures=True)
+            late.cancel()
             report()
 
 
-class _Counter:
-    """Adds up what a worker has written, and passes it on now and then: a lock an image would be many."""
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait while processes start: they inherit that they wait, as it is their parent that it is for."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def __init__(self, counts: Sequence[Any], stop: Any) -> None:
-        self._counts, self._stop = counts, stop
-        self._held, self._due = [0, 0], 0.0
+
+def _kill(workers: Iterable[BaseProcess]) -> None:
+    """End workers that did not stop by themselves: they may yet be loading libraries, or draw something large."""
+    for worker in workers:
+        worker.kill()
+
+
+class _Counter:
+    """Adds up what a worker has written, where its parent sees it, and ends it when told to."""
+
+    def __init__(self, told_by: Any, place: int, stop: Any) -> None:
+        self._told_by, self._place, self._stop = told_by, 2 * place, stop
 
     def __call__(self, images: int, size: int) -> None:
-        self._held[0] += images
-        self._held[1] += size
-        if (now := time.monotonic()) >= self._due:
-            self._due = now + TOLD_EVERY
-            self.flush()
-            if self._stop.is_set():
-                raise _Stop
-
-    def flush(self) -> None:
-        """Pass on what is held back."""
-        for place, count in enumerate(self._counts):
-            with count.get_lock():
-                count.value += self._held[place]
-            self._held[place] = 0
+        self._told_by[self._place] += images
+        self._told_by[self._place + 1] += size
+        if self._stop.value:
+            raise _Stop
 
 
-_work: Callable[[int], None]
+_work: Callable[[int], object]
 
 
 def _begin(
-    config: ExportConfig, target: str, versions: tuple[tuple[str, str], ...], counts: Sequence[Any], stop: Any
+    config: ExportConfig,
+    target: str,
+    versions: tuple[tuple[str, str], ...],
+    begun: Any,
+    told_by: Any,
+    stop: Any,
 ) -> None:
-    """Prepare a worker: it leaves Ctrl-C to its parent, and ends when that does, however it ended."""
+    """Prepare a worker, which ends when its parent does, however that ended."""
     global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    counter = _Counter(counts, stop)
-
-    def work(shard: int) -> None:
-        make_shard(*workplace(config, target, versions), shard, counter)
-        counter.flush()
-
-    _work = work
+    with begun.get_lock():
+        place, begun.value = begun.value, begun.value + 1
+    counter = _Counter(told_by, place, stop)
+    _work = lambda shard: make_shard(*workplace(config, target, versions), shard, counter)  # noqa: E731
 
 
 def _end_with(sentinel: int) -> None:
-    wait_for([sentinel])
+    wait([sentinel])
     os._exit(1)
 
 

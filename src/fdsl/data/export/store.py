@@ -13,17 +13,23 @@ import os
 import shutil
 import tempfile
 import uuid
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from fdsl.errors import DataError, FdslError, InputError, first_line
-from fdsl.files import locked, names_file
+from fdsl.files import names_file
 
 UNFINISHED = ".unfinished"
 """Folder of what an export keeps while it is not done: its plan, a record of each whole shard, files being written."""
+WRITING = f"{UNFINISHED}/writing"
 READ_AT_ONCE = 1 << 20
+TRIES = 100
+"""How often a lock is made anew when whoever finishes the export removes its folder meanwhile."""
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What file systems say that have no locks, as some of clusters."""
 
 
 class Store(ABC):
@@ -55,6 +61,10 @@ class Store(ABC):
         """Return the bytes of a file, None if there is none."""
 
     @abstractmethod
+    def has(self, folder: str) -> bool:
+        """Whether a folder is there."""
+
+    @abstractmethod
     def remove(self, folder: str) -> None:
         """Remove a folder and all in it, if it is there."""
 
@@ -69,6 +79,9 @@ class Store(ABC):
     def claim(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock of that name, or raise InputError if another process does; where there are no locks, go on."""
         return contextlib.nullcontext()
+
+    def rest(self) -> None:  # noqa: B027 (most have nothing to let go of)
+        """Let go of what only writing needs."""
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file."""
@@ -127,25 +140,60 @@ class Folder(Store):
         """Take the folder `root`, which need not exist."""
         self.target, self._root = str(root), root
         self._made: set[Path] = set()
+        self._lock: weakref.finalize[Any, Folder] | None = None
+        self._named = ""
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         target = self._root / name
         # beside all others that are being written: a process that is killed leaves nothing where readers look
-        temporary = self._root / UNFINISHED / "writing" / f"{uuid.uuid4().hex}.tmp"
+        with names_file(target):
+            temporary = self._root / WRITING / f"{self._writer()}-{uuid.uuid4().hex}.tmp"
         try:
             with names_file(target):
-                self._make(temporary.parent)
                 yield temporary
                 self._make(target.parent)
                 os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
 
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, unless just that is there: what is whole keeps its place and time."""
+        with contextlib.suppress(OSError):
+            if self.size(name) == len(content) and self.read(name) == content:
+                return
+        super().write(name, content)
+
     def _make(self, folder: Path) -> None:
         if folder not in self._made:
             folder.mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
+
+    def _writer(self) -> str:
+        """Return what files that are being written are called first: it names a lock that says they still are."""
+        if self._lock is None or not self._lock.alive:
+            self._make(self._root / WRITING)
+            self._named = uuid.uuid4().hex
+            file = os.open(self._root / WRITING / f"{self._named}.lock", os.O_WRONLY | os.O_CREAT)
+            self._lock = weakref.finalize(self, os.close, file)
+            with _lockless():
+                fcntl.flock(file, fcntl.LOCK_EX)
+        return self._named
+
+    def rest(self) -> None:
+        if self._lock is not None and self._lock.alive:
+            self._lock()
+            (self._root / WRITING / f"{self._named}.lock").unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove what writers left that were killed: over many restarts it would fill the disk."""
+        folder = self._root / WRITING
+        for lock in folder.glob("*.lock"):
+            with contextlib.suppress(OSError), lock.open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer has ended
+                for path in folder.glob(f"{lock.stem}-*.tmp"):
+                    path.unlink()
+                lock.unlink()
 
     def open(self, name: str) -> IO[bytes]:
         return (self._root / name).open("rb")
@@ -163,29 +211,67 @@ class Folder(Store):
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def has(self, folder: str) -> bool:
+        return (self._root / folder).is_dir()
+
     def remove(self, folder: str) -> None:
+        self.rest()
         self._made.clear()
         shutil.rmtree(self._root / folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def alone(self, name: str) -> Iterator[None]:
-        path = self._root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._locked(name, fcntl.LOCK_EX):
             yield
 
     @contextlib.contextmanager
     def claim(self, name: str) -> Iterator[None]:
-        path = self._root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path, "out"):
+        try:
+            lock = self._locked(name, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"out must be free, got {self.target}: another process is making the same files there"
+            ) from error
+        with lock:
+            self._sweep()
             yield
+
+    def _locked(self, name: str, how: int) -> IO[bytes]:
+        """Return the open file of a lock that this process holds until it closes it."""
+        path = self._root / name
+        for _ in range(TRIES):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                file = path.open("ab")
+            except FileNotFoundError:
+                continue
+            try:
+                with _lockless():
+                    fcntl.flock(file, how)
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    return file
+            except FileNotFoundError:
+                pass
+            except BaseException:
+                file.close()
+                raise
+            file.close()  # who held it has removed it: the lock is another file now
+        raise InputError(f"out must be left alone, got {self.target}: something removes {path} all the time")
 
     def is_empty(self) -> bool:
         if self._root.exists() and not self._root.is_dir():
             raise InputError(f"out must be a folder, got {self.target}: it is a file")
         return not self._root.exists() or all(entry.name == UNFINISHED for entry in os.scandir(self._root))
+
+
+@contextlib.contextmanager
+def _lockless() -> Iterator[None]:
+    """Go on without a lock where the file system has none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
 
 
 class Remote(Store):
@@ -234,6 +320,9 @@ class Remote(Store):
                 return int(self._system.info(self._path(name))["size"])
         except FileNotFoundError:
             return None
+
+    def has(self, folder: str) -> bool:
+        return any(True for _ in self.names(folder))
 
     def remove(self, folder: str) -> None:
         with self._reaching(folder):

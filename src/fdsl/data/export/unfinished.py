@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from fdsl.data.export.layouts import Layout
 from fdsl.data.export.manifest import MANIFEST_FILE, differences, read_manifest
@@ -15,6 +17,7 @@ from fdsl.errors import DataError, FdslError, InputError
 
 PLAN_FILE = f"{UNFINISHED}/plan.json"
 RECORDS = f"{UNFINISHED}/shards"
+REPAIR_LOCK = f"{UNFINISHED}/repair.lock"
 READERS = 16
 """Records that are read at once: in an object store each takes its time."""
 
@@ -26,37 +29,55 @@ def begin(store: Store, plan: Plan) -> bool:
         InputError: the store holds an export with other parameters, or other files.
         DataError: what it holds is damaged.
     """
+    # in this order: the manifest is there before the plan goes
+    written = _plan(store)
     if is_finished(store):
-        manifest = read_manifest(store)
-        _check_same(store, manifest.written, plan)
-        store.remove(UNFINISHED)  # what a process left that was killed just before it did so
+        _check_same(store, read_manifest(store).written, plan)
         return True
-    if store.size(PLAN_FILE) is None:
-        if not store.is_empty():
-            raise InputError(
-                f"out must be a new or empty folder, or an export to go on with, got {store.target}"
-            )
-        store.write(PLAN_FILE, json.dumps(plan.to_json()).encode())
-    try:
-        written = json.loads(store.read(PLAN_FILE))
-    except ValueError as error:
-        raise DataError(f"{store.describe(PLAN_FILE)} is damaged: {error}") from error
+    if written is None:
+        _check_free(store)
+        with store.alone(f"{UNFINISHED}/plan.lock"):  # of two that begin at once one is the first
+            if (written := _plan(store)) is None:
+                _check_free(store)
+                store.write(PLAN_FILE, json.dumps(plan.to_json()).encode())
+                store.rest()
+                return False
     _check_same(store, written, plan)
     return False
 
 
-def _check_same(store: Store, written: object, plan: Plan) -> None:
+def _plan(store: Store) -> dict[str, Any] | None:
+    """Return what the plan says that is there, None if there is none."""
+    try:
+        written = json.loads(store.read(PLAN_FILE))
+        if not isinstance(written, dict) or not isinstance(written.get("config"), dict):
+            raise ValueError("it holds no plan")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise DataError(
+            f"{store.describe(PLAN_FILE)} is damaged: {error}; remove {store.target} and begin anew"
+        ) from error
+    return written
+
+
+def _check_free(store: Store) -> None:
+    if not store.is_empty():
+        raise InputError(f"out must be a new or empty folder, or an export to go on with, got {store.target}")
+
+
+def _check_same(store: Store, written: dict[str, Any], plan: Plan) -> None:
     here = plan.to_json()
     if written == here:
         return
-    if not isinstance(written, dict):
-        raise DataError(f"{store.describe(PLAN_FILE)} is damaged: it holds no plan")
     # the definition says again what the config does, and what only a new version of a family would change
-    parts = [name for name in ("config", "versions", "definition") if written.get(name) != here[name]]
-    found = (
-        ", ".join(list(differences({parts[0]: written.get(parts[0])}, {parts[0]: here[parts[0]]})))
-        if parts
-        else ""
+    found = next(
+        (
+            ", ".join(differences({name: written.get(name)}, {name: here[name]}))
+            for name in ("config", "versions", "definition", "dataset")
+            if written.get(name) != here[name]
+        ),
+        "another plan",
     )
     raise InputError(f"out must be free for this export, got {store.target}, which holds another: {found}")
 
@@ -98,9 +119,17 @@ def is_finished(store: Store) -> bool:
 
 
 def finish(store: Store, layout: Layout, records: Sequence[Record], card: str, manifest: str) -> None:
-    """Write what stands beside the shards, the manifest last, and forget that the export was unfinished."""
+    """Write what stands beside the shards, the manifest last."""
     with store.alone(f"{UNFINISHED}/finish.lock"):
         if not is_finished(store):  # another part may have been quicker
             for name, text in {**layout.extras(records), "README.md": card, MANIFEST_FILE: manifest}.items():
                 store.write(name, text.encode())
+
+
+def clear(store: Store) -> None:
+    """Forget that a finished export was unfinished, once locks are let go of: what is open some systems keep."""
+    if store.has(UNFINISHED):
+        with contextlib.suppress(InputError):  # who repairs it clears it
+            with store.claim(REPAIR_LOCK):
+                pass
             store.remove(UNFINISHED)

@@ -32,6 +32,7 @@ def make_shard(layout: Layout, store: Store, shard: int, told: Told) -> Record:
     """Draw a shard, write it, and then its record."""
     record = layout.write(shard, store, told)
     unfinished.keep(store, record)
+    store.rest()
     return record
 
 
