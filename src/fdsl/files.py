@@ -77,8 +77,8 @@ def names_file(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.errno is not None:
-            error.filename = str(path)
+        if error.filename is None and error.errno is not None:  # in the system's words, whoever it went through
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
 
 
