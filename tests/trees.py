@@ -19,9 +19,13 @@ def export_config(form: str = "folder", **fields: Any) -> ExportConfig:
 
 def as_command(config: ExportConfig, out: Path) -> list[str]:
     """Return the arguments of `fdsl` that export it to `out` in one process."""
-    given = {name: value for name, value in config.to_json().items() if value not in (None, [], "auto")}
-    options = [part for name, value in given.items() if name != "family"
-               for part in (f"--{name.replace('_', '-')}", str(value))]  # fmt: skip
+    options = []
+    for name, value in config.to_json().items():
+        if name != "family" and value not in (None, [], "auto"):
+            options += [
+                f"--{name.replace('_', '-')}",
+                *map(str, value if isinstance(value, list) else [value]),
+            ]
     return ["render", config.family, *options, "--workers", "1", "--out", str(out)]
 
 

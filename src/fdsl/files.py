@@ -77,7 +77,9 @@ def names_file(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.errno is not None:  # in the system's words, whoever it went through
+        if (
+            error.filename is None and error.errno is not None
+        ):  # in the system's words, whoever it went through
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
 

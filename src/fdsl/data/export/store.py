@@ -261,7 +261,10 @@ class Folder(Store):
     def is_empty(self) -> bool:
         if self._root.exists() and not self._root.is_dir():
             raise InputError(f"out must be a folder, got {self.target}: it is a file")
-        return not self._root.exists() or all(entry.name == UNFINISHED for entry in os.scandir(self._root))
+        if not self._root.exists():
+            return True
+        with os.scandir(self._root) as entries:
+            return all(entry.name == UNFINISHED for entry in entries)
 
 
 @contextlib.contextmanager
