@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -20,7 +21,7 @@ from fdsl.cli import main
 from fdsl.data.export import exporting, unfinished
 from fdsl.data.export.exporting import export_dataset
 from fdsl.data.export.store import UNFINISHED, WRITING, Folder
-from fdsl.errors import DataError, InputError, LostProcess
+from fdsl.errors import DataError, InputError
 from trees import FORMATS, as_command, export_config, tree
 from warmed import PATIENCE, Warmed, warmed
 
@@ -65,6 +66,15 @@ def test_an_export_killed_25_times_comes_to_the_same_bytes(tmp_path: Path, run: 
     assert number >= len(kinds) - 1
 
 
+def stopped(run: Warmed, command: list[str], out: Path, **how: Any) -> tuple[int, str]:
+    """Run a command that writes `out` and stop it when the first shard is there."""
+    while True:
+        code, said = run(command, when=out / unfinished.RECORDS, end_after=0, **how)
+        if code:
+            return code, said
+        shutil.rmtree(out)  # it was too quick
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_with_one_line(
@@ -73,12 +83,7 @@ def test_a_signal_stops_it_with_one_line(
     config = export_config("webdataset", **MANY)
     assert run(as_command(config, tmp_path / "whole"))[0] == 0
     command = with_workers(as_command(config, tmp_path / "out"), workers)
-    moment = 0.2
-    while (done := run(command, end_after=moment, by=number))[0] == 0:  # it was too quick
-        for path in sorted((tmp_path / "out").iterdir()):
-            path.unlink()
-        moment /= 2
-    code, said = done
+    code, said = stopped(run, command, tmp_path / "out", by=number)
     assert code == (130 if number == signal.SIGINT else os.EX_TEMPFAIL), said
     words = "interrupted" if number == signal.SIGINT else "stopped by SIGTERM"
     assert said.splitlines()[-1] == f"error: {words}: what is finished is kept, the same command goes on"
@@ -114,13 +119,11 @@ def test_workers_end_with_their_parent(tmp_path: Path, run: Warmed) -> None:
     assert run(as_command(config, tmp_path / "whole"))[0] == 0
     command = with_workers(as_command(config, tmp_path / "out"), 2)
     # Ctrl-C while they load their libraries
-    began = time.monotonic()
-    code, said = run(command, new=True, end_after=0.4, by=signal.SIGINT)
+    code, said = run(command, new=True, when=tmp_path / "out" / UNFINISHED, end_after=0.3, by=signal.SIGINT)
     assert (code, said) == (130, "error: interrupted: what is finished is kept, the same command goes on\n")
     wait_for_end(run.group)
-    assert time.monotonic() - began < PATIENCE / 10
     # killed while they work
-    code, _ = run(command, new=True, end_after=0, when=tmp_path / "out" / unfinished.RECORDS)
+    code, _ = stopped(run, command, tmp_path / "out", new=True)
     assert code == -signal.SIGKILL
     orphans = run.group
     code, said = run(command)  # at once
@@ -276,17 +279,16 @@ def test_an_export_goes_on_with_its_own_parameters_and_libraries_only(
 
 
 def test_a_worker_that_is_killed_is_said_to_be(tmp_path: Path, run: Warmed) -> None:
-    from fdsl.data.export import processes
-
-    def killed(*_: Any) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "make_shard", killed)
-        patch.setattr(
-            processes.multiprocessing,
-            "get_context",
-            lambda _, real=processes.multiprocessing.get_context: real("fork"),
-        )
-        with pytest.raises(LostProcess, match="what is finished is kept, and the same command goes on"):
-            export_dataset(export_config(), tmp_path / "out", workers=2)
+    config = export_config("webdataset", **MANY)
+    assert run(as_command(config, tmp_path / "whole"))[0] == 0
+    command = with_workers(as_command(config, tmp_path / "out"), 2)
+    code, said = run(command, end_after=0, worker=True)
+    assert (code, said.splitlines()[-1]) == (
+        1,
+        (
+            "error: a worker has ended by itself, killed or out of memory (fewer --workers need less); "
+            "what is finished is kept, and the same command goes on"
+        ),
+    )
+    assert run(command)[0] == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")

@@ -43,6 +43,7 @@ class Warmed:
         most: int | None = None,
         new: bool = False,
         when: Path | None = None,
+        worker: bool = False,
     ) -> tuple[int, str]:
         """Return the exit code of `fdsl ARGUMENTS`, negative if a signal ended it, and all that it said.
 
@@ -52,6 +53,7 @@ class Warmed:
             by: that signal; Ctrl-C reaches its workers too, as at a terminal.
             most: bytes that a file may have: an error of writing beyond.
             new: whether its workers load all they need themselves, as they do at a user's.
+            worker: whether the signal goes to a worker instead.
             when: folder in which there has to be something before the seconds count.
         """
         assert self._process.stdin is not None
@@ -62,6 +64,7 @@ class Warmed:
             "by": int(by),
             "most": most,
             "new": new,
+            "worker": worker,
             "when": None if when is None else str(when),
         }
         print(json.dumps(task), file=self._process.stdin, flush=True)
@@ -149,11 +152,21 @@ def _ended(process: int, task: dict[str, Any]) -> int:
         if task["when"] is not None and not (os.path.isdir(task["when"]) and os.listdir(task["when"])):
             due = now + task["end_after"]
         if now > due and not sent:
-            (os.killpg if task["by"] == signal.SIGINT else os.kill)(process, task["by"])
-            sent = True
+            sent = _send(task, process)
         if now - began > PATIENCE:
             os.kill(process, signal.SIGKILL)
         time.sleep(LOOKED_EVERY)
+
+
+def _send(task: dict[str, Any], process: int) -> bool:
+    """Send a signal to who is to get it; return whether there is anybody."""
+    if task["worker"]:
+        workers = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        if workers:
+            os.kill(int(workers[0]), task["by"])
+        return bool(workers)
+    (os.killpg if task["by"] == signal.SIGINT else os.kill)(process, task["by"])
+    return True
 
 
 def _command(task: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,7 +99,8 @@ def stoppable(kept: str) -> Iterator[None]:
         caught.append(number)
         raise KeyboardInterrupt  # which nothing on the way takes for an error of its own
 
-    before = signal.signal(signal.SIGTERM, stop)
+    here = threading.current_thread() is threading.main_thread()  # others have no signals
+    before = signal.signal(signal.SIGTERM, stop) if here else None
     try:
         yield
     except KeyboardInterrupt as error:
@@ -106,7 +108,8 @@ def stoppable(kept: str) -> Iterator[None]:
             raise Stopped(f"stopped by SIGTERM: {kept}") from error
         raise KeyboardInterrupt(f"interrupted: {kept}") from error
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if here:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _summary(config: RenderConfig, made: Exported, seconds: float) -> str:

@@ -104,7 +104,7 @@ def _digests(
     owners = {record.sha256: record.name for record in manifest.records}
 
     def check(record: Record) -> Problem | None:
-        what = _wrong(layout, store, record, owners)
+        what = _wrong(layout, store, record, owners, other=bool(manifest.changed))
         return None if what is None else Problem(record.name, what, record.shard)
 
     for record, problem in zip(manifest.records, pool.map(check, manifest.records), strict=True):
@@ -113,8 +113,10 @@ def _digests(
             yield problem
 
 
-def _wrong(layout: Layout, store: Store, record: Record, owners: dict[str, str]) -> str | None:
-    """Return what is wrong with a shard, None if nothing is."""
+def _wrong(
+    layout: Layout, store: Store, record: Record, owners: dict[str, str], *, other: bool
+) -> str | None:
+    """Return what is wrong with a shard, None if nothing is; `other` libraries cannot tell which of its files it is."""
     try:
         size, sha256 = layout.digest(record.shard, store)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -132,7 +134,7 @@ def _wrong(layout: Layout, store: Store, record: Record, owners: dict[str, str])
         found = f"too long: {size:,} bytes where there were {record.bytes:,}"
     else:
         found = "edited: its SHA-256 is not that of the manifest"
-    return f"{found}{layout.details(record.shard, store)}"
+    return found if other else f"{found}{layout.details(record.shard, store)}"
 
 
 def _chosen(plan: Plan, share: float, seed: int) -> list[tuple[int, int]]:
