@@ -27,7 +27,7 @@ from warmed import PATIENCE, Warmed, warmed
 
 KILLS = 25
 SEED = 20260715
-MANY = {"classes": 4, "instances": 40, "shard_size": 16}
+MANY = {"classes": 4, "instances": 30, "shard_size": 10}
 
 
 @pytest.fixture(scope="module")
