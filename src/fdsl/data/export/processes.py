@@ -73,7 +73,7 @@ def make_in_processes(layout: Layout, store: Store, shards: Sequence[int], worke
             report()
 
 
-class _Counter:
+class Counter:
     """Adds up what a worker has written, and passes it on now and then: a lock an image would be many."""
 
     def __init__(self, counts: Sequence[Any], stop: Any) -> None:
@@ -109,7 +109,7 @@ def _begin(
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    counter = _Counter(counts, stop)
+    counter = Counter(counts, stop)
 
     def work(shard: int) -> None:
         make_shard(*workplace(config, target, versions), shard, counter)
