@@ -19,7 +19,7 @@ from fdsl.data.export.encoders import encoder, read_picture
 from fdsl.errors import DataError
 from fdsl.render import Renderer
 
-HEADINGS = ("<by", "ms/image", "range", "bytes", "factor")
+HEADINGS = ("<by", "ms/image", "range", "kB", "factor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class Encoded:
             return []
         span = "-".join(_milliseconds(rate) for rate in (self.rate.high, self.rate.low))
         factor = "" if self.ratio is None else short(self.ratio)
-        return [(self.by, _milliseconds(self.rate.median), span, f"{self.bytes:,.0f}", factor)]
+        size = "" if self.bytes is None else short(self.bytes / 1000)
+        return [(self.by, _milliseconds(self.rate.median), span, size, factor)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, the rate's among them."""
@@ -141,6 +142,6 @@ def notes(config: BenchFilesConfig) -> tuple[str, ...]:
     return (
         f"encoders: {config.images} images of {config.size} px on one thread, {config.repetitions} turns; CPU time.",
         "by: the library with its level or effort; unfiltered: in fdsl's PNG or told so.",
-        "bytes: of a file on average. Lossless files were decoded and compared.",
+        "kB: of a file on average. Lossless files were decoded and compared.",
         "factor: how many times as fast fdsl's default is, the first of its encoding.",
     )

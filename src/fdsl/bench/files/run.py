@@ -25,9 +25,9 @@ def run_bench(config: BenchFilesConfig, announce: Callable[[str], None] = lambda
         sections += encoding.bench_encoders(config, announce)
         notes += encoding.notes(config)
     if "throughput" in config.parts:
-        lines = throughput.bench_throughput(config, announce)
-        sections.append(Section(throughput.HEADINGS, lines))
-        notes += throughput.notes(config, lines)
+        rendered = throughput.bench_throughput(config, announce)
+        sections += rendered
+        notes += throughput.notes(config, rendered)
     first, *more = sections
     return Report(config, first.headings, first.measurements, tuple(notes), tuple(more), _facts())
 

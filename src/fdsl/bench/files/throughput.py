@@ -6,28 +6,28 @@ Both are done by the same processes, one a core, in turns. Neither includes what
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fdsl.bench.cases import Case, cases
 from fdsl.bench.files.config import BenchFilesConfig
-from fdsl.bench.report import known, rate_cells, rate_json
+from fdsl.bench.report import Section, known, rate_cells, rate_json, short
 from fdsl.bench.timing import Rate, Source, measure, ratio
 from fdsl.data.export.config import ExportConfig, Format
 from fdsl.data.export.layouts import Layout
 from fdsl.data.export.plan import make_plan
-from fdsl.data.export.processes import Counter
+from fdsl.data.export.processes import Counter, become_worker
 from fdsl.data.export.store import open_store
 from fdsl.data.export.work import layout_of, make_shard
 from fdsl.render import Renderer
@@ -39,10 +39,13 @@ PEER = 35.0
 ENCODED = (("png", "gray"), ("png", "rgb"), ("jpeg", "gray"), ("webp-lossless", "gray"))
 ALONE = "encoder"
 WRITTEN: dict[Format, str] = {"webdataset": "tars", "folder": "folder"}
-SHARDS_A_WORKER = 4
+SHARDS_A_WORKER = 2
 """In a turn, so that one that is done early takes over from one that is not."""
 PAGE = 4096
-HEADINGS = ("family", "px", "<encoding", "<what", "images/s", "range", "a core", "of encoder")
+Done = tuple[int, float]
+"""Images, and the seconds of CPU time that they took."""
+Work = Callable[[], Generator[Done, None, None]]
+HEADINGS = ("<what", "images/s", "range", "share", "a core", "CPU share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,10 @@ class Throughput:
         colour: gray or rgb.
         what: ALONE, or how the whole was written.
         workers: processes at work.
-        rate: images/s of all of them.
+        rate: images/s of all of them, by the wall's clock.
+        work: images a second of their CPU time: on a busy machine the steadier measure.
         share: of the whole, its rate over the encoder's.
+        work_share: likewise, of `work`.
     """
 
     case: Case
@@ -67,58 +72,64 @@ class Throughput:
     what: str
     workers: int
     rate: Rate
+    work: Rate
     share: float | None = None
+    work_share: float | None = None
 
-    skipped = None
+    skipped: ClassVar[None] = None
 
     @property
     def title(self) -> str:
-        """What is drawn."""
-        return self.case.title
-
-    @property
-    def each(self) -> float:
-        """Images/s of one process."""
-        return self.rate.median / self.workers
+        """What becomes of an image."""
+        return f"{self.size} px {self.encoding}" + " rgb" * (self.colour == "rgb")
 
     @property
     def peers(self) -> float | None:
         """How many times the rate of the published scripts' that is, of what they make."""
         comparable = (self.case.drawn.name, self.size, self.encoding) == ("RCDB", 512, "png")
-        return self.each / PEER if comparable and self.what != ALONE else None
+        return self.work.median / PEER if comparable and self.what != ALONE else None
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return one row."""
-        encoding = self.encoding + " rgb" * (self.colour == "rgb")
-        share = "" if self.share is None else f"{self.share:.2f}"
-        cells = (*rate_cells(self.rate)[:2], f"{self.each:,.0f}")
-        return [(str(self.size), encoding, self.what, *cells, share)]
+        shares = ["" if share is None else f"{share:.2f}" for share in (self.share, self.work_share)]
+        return [(self.what, *rate_cells(self.rate)[:2], shares[0], short(self.work.median), shares[1])]
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, the rate's among them."""
         names = ("size", "encoding", "colour", "what", "workers")
         fields = {name: getattr(self, name) for name in names}
-        fields |= {"ratio": self.share, "images_per_second_and_core": self.each, "times_peer": self.peers}
+        fields |= {"ratio": self.share, "cpu_ratio": self.work_share, "times_peer": self.peers}
+        fields["images_per_cpu_second"] = self.work.median
         return {"part": "throughput"} | self.case.facts | known(fields) | rate_json(self.rate)
 
 
-def bench_throughput(config: BenchFilesConfig, announce: Callable[[str], None]) -> list[Throughput]:
-    """Measure every encoding, at every size, in both formats, beside the encoder alone."""
-    lines: list[Throughput] = []
+def bench_throughput(config: BenchFilesConfig, announce: Callable[[str], None]) -> list[Section]:
+    """Measure every encoding, at every size, in both formats, beside the encoder alone: a table a family."""
     with tempfile.TemporaryDirectory(prefix="fdsl-bench-") as folder, _workers(config.processes) as pool:
-        for case in cases(config):
-            for size in config.sizes:
-                for encoding, colour in ENCODED:
-                    if colour == "gray" and case.drawn.channels == 3:
-                        continue
-                    announce(f"throughput, {case.title} {size} px as {encoding} {colour}")
-                    export = _export(config, case, size, encoding, colour)
-                    rates = _measure(config, export, pool, Path(folder))
-                    for what, rate in zip((ALONE, *WRITTEN.values()), rates, strict=True):
-                        share = None if what == ALONE else ratio(rate, rates[0])
-                        line = Throughput(case, size, encoding, colour, what, config.processes, rate, share)
-                        lines.append(line)
-    return lines
+        return [
+            Section((case.title, *HEADINGS), list(_bench_case(config, case, pool, Path(folder), announce)))
+            for case in cases(config)
+        ]
+
+
+def _bench_case(
+    config: BenchFilesConfig,
+    case: Case,
+    pool: ProcessPoolExecutor,
+    folder: Path,
+    announce: Callable[[str], None],
+) -> Iterator[Throughput]:
+    for size in config.sizes:
+        for encoding, colour in ENCODED:
+            if colour == "gray" and case.drawn.channels == 3:
+                continue
+            announce(f"throughput, {case.title} {size} px as {encoding} {colour}")
+            export = _export(config, case, size, encoding, colour)
+            measured = _measure(config, export, pool, folder)
+            alone, alone_work = measured[0]
+            for what, (rate, work) in zip((ALONE, *WRITTEN.values()), measured, strict=True):
+                shares = () if what == ALONE else (ratio(rate, alone), ratio(work, alone_work))
+                yield Throughput(case, size, encoding, colour, what, config.processes, rate, work, *shares)
 
 
 def _export(config: BenchFilesConfig, case: Case, size: int, encoding: Any, colour: Any) -> ExportConfig:
@@ -140,14 +151,36 @@ def _export(config: BenchFilesConfig, case: Case, size: int, encoding: Any, colo
 
 def _measure(
     config: BenchFilesConfig, export: ExportConfig, pool: ProcessPoolExecutor, folder: Path
-) -> list[Rate]:
-    """Return the rates of the encoder alone, and of the whole in each format."""
+) -> list[tuple[Rate, Rate]]:
+    """Return the rates of the encoder alone, and of the whole in each format: of the wall's time, and of CPU time."""
     shards = list(range(config.processes)) * SHARDS_A_WORKER
     with tempfile.TemporaryDirectory(dir=folder) as place:
         drawn = _draw(export, config.processes, Path(place) / "drawn.npy")
-        sources = [_alone(pool, export, drawn, shards)]
-        sources += [_whole(pool, replace(export, format=name), place, shards) for name in WRITTEN]
-        return measure(sources, config.repetitions, config.seconds)
+        works = [_alone(pool, export, drawn, shards)]
+        works += [_whole(pool, replace(export, format=name), place, shards) for name in WRITTEN]
+        turns: list[list[float]] = [[] for _ in works]
+        sources = [_counted(work, each) for work, each in zip(works, turns, strict=True)]
+        rates = measure(sources, config.repetitions, config.seconds)
+    # the first turn does not count
+    return [(rate, Rate(tuple(each[1:]), rate.images)) for rate, each in zip(rates, turns, strict=True)]
+
+
+def _counted(work: Work, turns: list[float]) -> Source:
+    """Make a source of work, whose images a second of CPU time are appended to `turns` at the end of each."""
+
+    def source() -> Generator[int, None, None]:
+        images, seconds = 0, 0.0
+        with closing(work()) as pieces:
+            try:
+                yield 0
+                for done, spent in pieces:
+                    images, seconds = images + done, seconds + spent
+                    yield done
+            finally:
+                if seconds:  # or what failed would be lost in a division by zero
+                    turns.append(images / seconds)
+
+    return source
 
 
 def _draw(export: ExportConfig, shards: int, path: Path) -> str:
@@ -162,28 +195,31 @@ def _draw(export: ExportConfig, shards: int, path: Path) -> str:
     return str(path)
 
 
-def _alone(pool: ProcessPoolExecutor, export: ExportConfig, drawn: str, shards: Sequence[int]) -> Source:
-    """Make a source of images that are encoded and forgotten."""
+def _alone(pool: ProcessPoolExecutor, export: ExportConfig, drawn: str, shards: Sequence[int]) -> Work:
+    """Return work on images that are encoded and forgotten."""
 
-    def source() -> Generator[int, None, None]:
-        yield 0
+    def work() -> Generator[Done, None, None]:
         while True:
-            yield sum(pool.map(partial(_encode, export, drawn), shards))
+            yield _sum(pool.map(partial(_encode, export, drawn), shards))
 
-    return source
+    return work
 
 
-def _whole(pool: ProcessPoolExecutor, export: ExportConfig, folder: str, shards: Sequence[int]) -> Source:
-    """Make a source of shards that are drawn, encoded and written where there is nothing yet."""
+def _whole(pool: ProcessPoolExecutor, export: ExportConfig, folder: str, shards: Sequence[int]) -> Work:
+    """Return work on shards that are drawn, encoded and written where there is nothing yet."""
 
-    def source() -> Generator[int, None, None]:
+    def work() -> Generator[Done, None, None]:
         with tempfile.TemporaryDirectory(dir=folder) as root:
-            yield 0
             for turn in count():
                 targets = [f"{root}/{turn}-{place}" for place in range(len(shards))]
-                yield sum(pool.map(partial(_make, export), targets, shards))
+                yield _sum(pool.map(partial(_make, export), targets, shards))
 
-    return source
+    return work
+
+
+def _sum(parts: Iterable[Done]) -> Done:
+    images, seconds = zip(*parts, strict=True)
+    return sum(images), sum(seconds)
 
 
 @contextmanager
@@ -200,7 +236,7 @@ _told: Counter
 
 def _begin(counts: Sequence[Any], stop: Any) -> None:
     global _told
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    become_worker()
     _told = Counter(counts, stop)
 
 
@@ -217,21 +253,26 @@ def _held(path: str) -> NDArray[np.uint8]:
     return images
 
 
-def _encode(export: ExportConfig, drawn: str, shard: int) -> int:
+def _encode(export: ExportConfig, drawn: str, shard: int) -> Done:
     encode = _layout(export).plan.encoder.encode
     images = _held(drawn)[shard]
+    started = time.process_time()
     for image in images:
         encode(image)
-    return len(images)
+    return len(images), time.process_time() - started
 
 
-def _make(export: ExportConfig, target: str, shard: int) -> int:
-    return make_shard(_layout(export), open_store(target), shard, _told).images
+def _make(export: ExportConfig, target: str, shard: int) -> Done:
+    layout = _layout(export)
+    started = time.process_time()
+    record = make_shard(layout, open_store(target), shard, _told)
+    return record.images, time.process_time() - started
 
 
-def notes(config: BenchFilesConfig, lines: Sequence[Throughput]) -> tuple[str, ...]:
+def notes(config: BenchFilesConfig, sections: Sequence[Section]) -> tuple[str, ...]:
     """Return what to say of the throughput's table."""
-    compared = [line.peers for line in lines if line.peers is not None]
+    lines = [line.to_json() for section in sections for line in section.measurements]
+    compared = [line["times_peer"] for line in lines if "times_peer" in line]
     times = (
         [f"{min(compared):.0f} to {max(compared):.0f} times as many a core are made here."]
         if compared
@@ -239,8 +280,9 @@ def notes(config: BenchFilesConfig, lines: Sequence[Throughput]) -> tuple[str, .
     )
     return (
         f"throughput: {config.processes} processes, {config.repetitions} turns of {config.seconds:g} s and more.",
-        "encoder: they encode images drawn before. tars, folder: they draw, encode,",
-        f"write; of encoder: the share of its rate that is left; the goal is {GOAL:g}.",
+        "encoder: images drawn before are encoded. tars, folder: drawn, encoded, written.",
+        f"share: of the encoder's rate that is left; the goal is {GOAL:g}.",
+        "a core: images a second of CPU time; CPU share: the share of that.",
         f"Published scripts: {PEER:g} images/s a core (RCDB, 512 px, PNG, another machine).",
         *times,
     )

@@ -103,12 +103,8 @@ _work: Callable[[int], None]
 def _begin(
     config: ExportConfig, target: str, versions: tuple[tuple[str, str], ...], counts: Sequence[Any], stop: Any
 ) -> None:
-    """Prepare a worker: it leaves Ctrl-C to its parent, and ends when that does, however it ended."""
     global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    become_worker()
     counter = Counter(counts, stop)
 
     def work(shard: int) -> None:
@@ -116,6 +112,14 @@ def _begin(
         counter.flush()
 
     _work = work
+
+
+def become_worker() -> None:
+    """Leave Ctrl-C to the parent of this process, and end when that does, however it ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
 def _end_with(sentinel: int) -> None:
