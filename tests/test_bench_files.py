@@ -35,7 +35,7 @@ def paired_ratio(one, other):
 
 def test_ratios_are_those_of_the_rates_and_nothing_is_left_behind(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(throughput, "ENCODED", (("png", "gray"), ("png", "rgb")))
+    monkeypatch.setattr(throughput, "ENCODED", (("png", "rgb"),))
     assert main(["bench", "files", "--quick", "--workers", "1", "--json", "bench.json"]) == 0
     printed = capsys.readouterr().out
     assert "…" not in printed
@@ -56,11 +56,11 @@ def test_ratios_are_those_of_the_rates_and_nothing_is_left_behind(tmp_path, monk
     assert {first["by"] for first in ours.values()} == {"fdsl", "fdsl 2"}
     assert ours["gray", "npy"]["bytes"] == 128 + 32 * 32
     whole = [line for line in lines if line["part"] == "throughput"]
-    assert [line["what"] for line in whole] == ["encoder", "tars", "folder"] * 2
-    for at, line in enumerate(whole):
+    assert [line["what"] for line in whole] == ["encoder", "tars", "folder"]
+    for line in whole:
         assert line["images_per_cpu_second"] > 0
         if line["what"] != "encoder":
-            assert line["ratio"] == pytest.approx(paired_ratio(line, whole[at - at % 3]), rel=1e-3)
+            assert line["ratio"] == pytest.approx(paired_ratio(line, whole[0]), rel=1e-3)
 
 
 def test_libraries_that_are_not_installed_are_named(monkeypatch, capsys):

@@ -29,7 +29,7 @@ class BenchFilesConfig(BenchConfig):
     size: int = 512
     """Height and width of the images, in pixels; throughput is measured at 224 as well."""
     images: int = 64
-    """Images that are encoded one after the other; those of a shard."""
+    """Images that are encoded one after the other; of throughput those of a category, four of which make a shard."""
     workers: int | None = None
     """Processes that draw and encode; None is one a core."""
 

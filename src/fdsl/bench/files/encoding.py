@@ -19,7 +19,7 @@ from fdsl.data.export.encoders import encoder, read_picture
 from fdsl.errors import DataError
 from fdsl.render import Renderer
 
-HEADINGS = ("<by", "ms/image", "range", "kB", "factor")
+HEADINGS = ("<by", "ms", "range", "kB", "factor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,6 @@ def notes(config: BenchFilesConfig) -> tuple[str, ...]:
     return (
         f"encoders: {config.images} images of {config.size} px on one thread, {config.repetitions} turns; CPU time.",
         "by: the library with its level or effort; unfiltered: in fdsl's PNG or told so.",
-        "kB: of a file on average. Lossless files were decoded and compared.",
+        "kB: a file on average; ms: an image. Lossless files were decoded and compared.",
         "factor: how many times as fast fdsl's default is, the first of its encoding.",
     )

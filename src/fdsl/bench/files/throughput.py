@@ -39,8 +39,8 @@ PEER = 35.0
 ENCODED = (("png", "gray"), ("png", "rgb"), ("jpeg", "gray"), ("webp-lossless", "gray"))
 ALONE = "encoder"
 WRITTEN: dict[Format, str] = {"webdataset": "tars", "folder": "folder"}
-SHARDS_A_WORKER = 2
-"""In a turn, so that one that is done early takes over from one that is not."""
+CATEGORIES_A_SHARD = 4
+"""A shard is large, and fills few folders, as those of `fdsl render` do by default: each has its own cost."""
 PAGE = 4096
 Done = tuple[int, float]
 """Images, and the seconds of CPU time that they took."""
@@ -133,19 +133,20 @@ def _bench_case(
 
 
 def _export(config: BenchFilesConfig, case: Case, size: int, encoding: Any, colour: Any) -> ExportConfig:
-    """Return what is written: a shard for each process, of images from all categories."""
+    """Return what is written: a shard for each process, a few categories in each."""
+    shard_size = CATEGORIES_A_SHARD * config.images
     variant = getattr(case.drawn, "variant", None)
     return ExportConfig(
         family=case.drawn.name,
         options=() if variant is None else (f"variant={variant}",),
         classes=config.classes,
-        instances=-(-config.processes * config.images // config.classes),
+        instances=max(config.images, -(-config.processes * shard_size // config.classes)),
         size=size,
         seed=config.seed,
         encoding=encoding,
         colour=colour,
-        order="shuffled",
-        shard_size=config.images,
+        order="category",
+        shard_size=shard_size,
     )
 
 
@@ -153,7 +154,7 @@ def _measure(
     config: BenchFilesConfig, export: ExportConfig, pool: ProcessPoolExecutor, folder: Path
 ) -> list[tuple[Rate, Rate]]:
     """Return the rates of the encoder alone, and of the whole in each format: of the wall's time, and of CPU time."""
-    shards = list(range(config.processes)) * SHARDS_A_WORKER
+    shards = range(config.processes)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         drawn = _draw(export, config.processes, Path(place) / "drawn.npy")
         works = [_alone(pool, export, drawn, shards)]
