@@ -62,6 +62,9 @@ COMMANDS = {
     "bench gpu": Command(
         "fdsl.cli.bench", "measure drawing on a GPU, and whether its pixels are the CPU's", "gpu"
     ),
+    "bench files": Command(
+        "fdsl.cli.bench", "measure encoders of files, and how much of fdsl render they are", "files"
+    ),
     "sweep": Command(
         "fdsl.cli.sweep", "vary one parameter of the formulas; pre-train, fine-tune and probe at each value"
     ),

@@ -69,6 +69,14 @@ def gpu(argv: list[str]) -> None:
         raise FdslError(said)
 
 
+def files(argv: list[str]) -> None:
+    """Measure encoders beside those of others, and fdsl render beside its encoder alone."""
+    from fdsl.bench.files.config import BenchFilesConfig
+    from fdsl.bench.files.run import run_bench
+
+    _bench(BenchFilesConfig, run_bench, argv)
+
+
 def _bench(
     config_class: type[Config], run_bench: Callable[[Config, Callable[[str], None]], Report], argv: list[str]
 ) -> Report:

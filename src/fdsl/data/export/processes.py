@@ -128,15 +128,20 @@ def _begin(
     told_by: Any,
     stop: Any,
 ) -> None:
-    """Prepare a worker, which ends when its parent does, however that ended."""
+    """Prepare a worker."""
     global _work
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    end_with_parent()
     with begun.get_lock():
         place, begun.value = begun.value, begun.value + 1
     counter = _Counter(told_by, place, stop)
     _work = lambda shard: make_shard(*workplace(config, target, versions), shard, counter)  # noqa: E731
+
+
+def end_with_parent() -> None:
+    """Have this process end when its parent does, however that ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
 def _end_with(sentinel: int) -> None:

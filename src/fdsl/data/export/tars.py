@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,8 @@ from fdsl.data.export.store import Store
 from fdsl.errors import DataError
 
 INFO_FILE = "_info.json"
+AT_ONCE = 1 << 20
+"""Bytes that are written at a time."""
 
 
 class Tars(OneFile):
@@ -26,13 +27,16 @@ class Tars(OneFile):
         return f"{self.plan.config.split}-{shard_number(self.plan, shard)}.tar"
 
     def fill(self, path: str, samples: Iterator[Sample]) -> None:
-        with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        with open(path, "wb", AT_ONCE) as tar:
             for sample in samples:
                 key = self.stored_name(sample)
-                _add(tar, f"{key}.{self.plan.encoder.suffix}", sample.content)
-                _add(tar, f"{key}.cls", str(sample.category).encode())
+                tar.write(_member(f"{key}.{self.plan.encoder.suffix}", sample.content))
+                tar.write(_member(f"{key}.cls", str(sample.category).encode()))
                 if sample.contents is not None:
-                    _add(tar, f"{key}.json", json.dumps({"classes": sample.contents}).encode())
+                    contents = json.dumps({"classes": sample.contents}).encode()
+                    tar.write(_member(f"{key}.json", contents))
+            tar.write(bytes(2 * tarfile.BLOCKSIZE))
+            tar.write(bytes(-tar.tell() % tarfile.RECORDSIZE))
 
     def read(self, shard: int, store: Store, rows: Sequence[int]) -> Iterator[Stored]:
         wanted, row, held = set(rows), -1, {}
@@ -74,8 +78,27 @@ def shard_number(plan: Plan, shard: int) -> str:
     return f"{shard:0{max(5, len(str(plan.shards - 1)))}}"
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Add a file that says nothing of when and by whom it was made."""
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
+def _member(name: str, content: bytes) -> bytes:
+    """Return a file of a tar file that says nothing of when and by whom it was made, as `tarfile` writes it.
+
+    `tarfile` takes 40 microseconds a header, two of which an image has. All of it but name, size and a checksum, the
+    sum of its bytes, are the same.
+    """
+    stored, size = name.encode("ascii"), b"%011o" % len(content)  # of 100 letters and 8 GiB at most
+    checksum = b"%06o" % (_HEADER_SUM + sum(stored) + sum(size))
+    padding = bytes(-len(content) % tarfile.BLOCKSIZE)
+    parts = [
+        stored,
+        _HEADER[len(stored) : 124],
+        size,
+        _HEADER[135:148],
+        checksum,
+        _HEADER[154:],
+        content,
+        padding,
+    ]
+    return b"".join(parts)
+
+
+_HEADER = tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)
+_HEADER_SUM = sum(_HEADER[:124]) + sum(_HEADER[135:148]) + sum(b" " * 8) + sum(_HEADER[156:])
