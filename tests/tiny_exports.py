@@ -26,7 +26,7 @@ COLOURED = {"family": "FractalDB", "options": ("variant=patch_color",)}
 """A family that draws in colour, one object an image."""
 SAVED: dict[str, dict[str, Any]] = {
     "jpeg": {"format": "JPEG", "quality": 90},
-    "webp": {"format": "WEBP", "quality": 90, "method": 0},
+    "webp": {"format": "WEBP", "quality": 90, "method": 2},
 }
 """How Pillow makes what an encoding with loss makes by default."""
 MOST_LOST = 5.0

@@ -159,7 +159,7 @@ def _measure(
     with tempfile.TemporaryDirectory(dir=folder) as place:
         drawn = _draw(export, config.processes, Path(place) / "drawn.npy")
         works = [_alone(pool, export, drawn, shards)]
-        works += [_whole(pool, replace(export, format=name), place, shards) for name in WRITTEN]
+        works += [_whole(pool, replace(export, format=name), str(folder), shards) for name in WRITTEN]
         turns: list[list[float]] = [[] for _ in works]
         sources = [_counted(work, each) for work, each in zip(works, turns, strict=True)]
         rates = measure(sources, config.repetitions, config.seconds)
@@ -208,13 +208,17 @@ def _alone(pool: ProcessPoolExecutor, export: ExportConfig, drawn: str, shards: 
 
 
 def _whole(pool: ProcessPoolExecutor, export: ExportConfig, folder: str, shards: Sequence[int]) -> Work:
-    """Return work on shards that are drawn, encoded and written where there is nothing yet."""
+    """Return work on shards that are drawn, encoded and written where there is nothing yet.
+
+    They stay until all is measured: ext4 does not give out the places of files again that were deleted in the last
+    seconds, and takes a millisecond a file to find others.
+    """
 
     def work() -> Generator[Done, None, None]:
-        with tempfile.TemporaryDirectory(dir=folder) as root:
-            for turn in count():
-                targets = [f"{root}/{turn}-{place}" for place in range(len(shards))]
-                yield _sum(pool.map(partial(_make, export), targets, shards))
+        root = tempfile.mkdtemp(dir=folder)
+        for turn in count():
+            targets = [f"{root}/{turn}-{place}" for place in range(len(shards))]
+            yield _sum(pool.map(partial(_make, export), targets, shards))
 
     return work
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -88,13 +87,19 @@ def verify(
     tell = progress or (lambda _: None)
     with ThreadPoolExecutor(usable_cores()) as pool:
         problems = list(_digests(pool, layout, store, manifest, tell))
-        chosen = _chosen(manifest.plan, redraw, seed)
-        sound = [row for row in chosen if row[0] not in {problem.shard for problem in problems}]
-        groups = [(shard, [row for _, row in rows]) for shard, rows in groupby(sound, lambda place: place[0])]
-        for found in pool.map(lambda group: _compared(layout, store, manifest, *group), groups):
+        damaged = {problem.shard for problem in problems}
+        sound = [shard for shard in range(manifest.plan.shards) if redraw and shard not in damaged]
+
+        def compare(shard: int) -> tuple[int, list[Problem]]:
+            rows = _chosen(manifest.plan, shard, redraw, seed)
+            return len(rows), _compared(layout, store, manifest, shard, rows) if rows else []
+
+        redrawn = 0
+        for count, found in pool.map(compare, sound):
+            redrawn += count
             problems.extend(found)
     problems.extend(_beside(layout, store, manifest))
-    return Checked(manifest.plan.images, manifest.plan.shards, len(sound), tuple(problems))
+    return Checked(manifest.plan.images, manifest.plan.shards, redrawn, tuple(problems))
 
 
 def _digests(
@@ -137,37 +142,38 @@ def _wrong(
     return found if other else f"{found}{layout.details(record.shard, store)}"
 
 
-def _chosen(plan: Plan, share: float, seed: int) -> list[tuple[int, int]]:
-    """Return the shard and the place in it of the images to draw again, in order."""
-    count = 0 if share == 0 else max(1, round(share * plan.images))
-    positions = np.sort(permuted(np.arange(count), plan.images, seed, 0))
-    return [divmod(position, plan.config.shard_size) for position in positions.tolist()]
+def _chosen(plan: Plan, shard: int, share: float, seed: int) -> list[int]:
+    """Return the places in a shard of its images that are drawn again: of all shards so many as `verify` says.
+
+    Those are chosen that a shuffle moves to the front. It knows where each goes, so that no list of all is made.
+    """
+    count = max(1, round(share * plan.images))
+    return np.flatnonzero(permuted(plan.positions(shard), plan.images, seed, 0) < count).tolist()
 
 
 def _compared(
     layout: Layout, store: Store, manifest: Manifest, shard: int, rows: Sequence[int]
 ) -> list[Problem]:
-    """Return what is wrong with the images at `rows` of a shard."""
+    """Return what is wrong with the images at `rows` of a shard, a few of which are in memory at a time."""
     plan = manifest.plan
-    begin = plan.positions(shard).start
+    begin, name = plan.positions(shard).start, manifest.records[shard].name
     renderer = Renderer(plan.config.size, plan.config.lines, 1)
-    name = manifest.records[shard].name
-    try:
-        stored = list(layout.read(shard, store, rows))
-    except Exception as error:  # noqa: BLE001 (whatever a reader of tar, Parquet or pictures raises)
-        return [Problem(name, f"cannot be read: {first_line(error)}{AS_LISTED}", mendable=False)]
+    because = (
+        f" (made with other libraries: {', '.join(manifest.changed)})" if manifest.changed else AS_LISTED
+    )
     problems = []
-    for row, found in zip(rows, stored, strict=True):
-        identity = plan.identify([begin + row])
-        drawn = plan.draw(identity, renderer)[0]
-        what = _differs(plan, found, int(identity.categories[0]), drawn)
-        if what is not None:
-            because = (
-                f" (made with other libraries: {', '.join(manifest.changed)})"
-                if manifest.changed
-                else AS_LISTED
-            )
-            problems.append(Problem(f"{name}, {found.name}", f"{what}{because}", mendable=False))
+    for some in range(0, len(rows), plan.drawn_at_once):
+        now = rows[some : some + plan.drawn_at_once]
+        try:
+            stored = list(layout.read(shard, store, now))
+        except Exception as error:  # noqa: BLE001 (whatever a reader of tar, Parquet or pictures raises)
+            return [Problem(name, f"cannot be read: {first_line(error)}{AS_LISTED}", mendable=False)]
+        identity = plan.identify([begin + row for row in now])
+        images = plan.draw(identity, renderer)
+        for found, label, drawn in zip(stored, identity.categories.tolist(), images, strict=True):
+            what = _differs(plan, found, label, drawn)
+            if what is not None:
+                problems.append(Problem(f"{name}, {found.name}", f"{what}{because}", mendable=False))
     return problems
 
 
