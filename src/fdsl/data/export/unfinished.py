@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from fdsl.data.export.card import CARD_FILE
 from fdsl.data.export.layouts import Layout
 from fdsl.data.export.manifest import MANIFEST_FILE, differences, read_manifest
 from fdsl.data.export.plan import Plan
@@ -122,7 +123,7 @@ def finish(store: Store, layout: Layout, records: Sequence[Record], card: str, m
     """Write what stands beside the shards, the manifest last."""
     with store.alone(f"{UNFINISHED}/finish.lock"):
         if not is_finished(store):  # another part may have been quicker
-            for name, text in {**layout.extras(records), "README.md": card, MANIFEST_FILE: manifest}.items():
+            for name, text in {**layout.extras(records), CARD_FILE: card, MANIFEST_FILE: manifest}.items():
                 store.write(name, text.encode())
 
 
