@@ -229,6 +229,22 @@ def test_another_process_may_finish_it_meanwhile(
     assert tree(out) == tree(tmp_path / "whole")
 
 
+def test_another_part_may_begin_and_write_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, out = export_config(), tmp_path / "out"
+    original = unfinished.is_finished
+
+    def before_another(store: Any) -> bool:
+        monkeypatch.setattr(unfinished, "is_finished", original)
+        found = original(store)
+        export_dataset(config, out, workers=1, part=(1, 2))
+        return found
+
+    monkeypatch.setattr(unfinished, "is_finished", before_another)
+    assert export_dataset(config, out, workers=1, part=(2, 2)).missing == 0
+    export_dataset(config, tmp_path / "whole", workers=1)
+    assert tree(out) == tree(tmp_path / "whole")
+
+
 def test_what_a_killed_process_left_is_used_or_swept(tmp_path: Path) -> None:
     config, out = export_config("webdataset"), tmp_path / "out"
     export_dataset(config, tmp_path / "whole", workers=1)
