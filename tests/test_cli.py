@@ -96,7 +96,10 @@ BAD_INPUT = [
     (["previw"], "did you mean 'preview'?"),
     (["--nosuch"], "unknown option --nosuch"),
     (["bench"], "fdsl bench must be followed by render or pipeline or scaling or training or gpu"),
-    (["bench", "draw"], "fdsl bench must be one of render, pipeline, scaling, training, gpu, files, got 'draw'"),
+    (
+        ["bench", "draw"],
+        "fdsl bench must be one of render, pipeline, scaling, training, gpu, files, got 'draw'",
+    ),
     (["bench", "scalin"], "did you mean 'scaling'?"),
     (["params"], "fdsl params must be followed by export or import"),
     (["params", "exprot"], "did you mean 'export'?"),
