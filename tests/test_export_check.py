@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from fdsl.data.export.records import FilesDigest, Record, digest_of_file
 from fdsl.data.export.store import UNFINISHED, Folder
 from fdsl.data.export.work import layout_of
 from fdsl.errors import DataError, InputError
-from trees import FORMATS, export_config, places, tree
+from trees import FORMATS, as_command, export_config, places, tree
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,7 @@ def test_lost_folders_lists_and_the_card_are_made_again(out: Path) -> None:
     else:
         shutil.rmtree(out / "data")
         expected = [f"data/train-{n:05}-of-00004.parquet" for n in range(4)]
+    expected.append("README.md")
     assert [problem.name for problem in verify(out).problems] == expected
     assert [problem.name for problem in repair(out, workers=1)] == expected
     assert tree(out) == before
@@ -165,11 +168,14 @@ def test_strays_are_named_and_stay(out: Path, capsys: Captured) -> None:
     assert tree(out) == before
 
 
+GONE = object()
+
+
 def with_manifest(out: Path, **changes: Any) -> None:
-    """Change fields of a manifest, and its own checksum with them."""
+    """Change fields of a manifest, or leave out what is GONE, and its own checksum with them."""
     content = json.loads((out / MANIFEST_FILE).read_text())
     del content["sha256"]
-    content.update(changes)
+    content = {name: value for name, value in {**content, **changes}.items() if value is not GONE}
     (out / MANIFEST_FILE).write_text(json.dumps({**content, "sha256": _checksum(content)}))
 
 
@@ -298,6 +304,106 @@ def test_an_unusable_manifest_is_said_to_be(
         with pytest.raises(error, match=told):
             export_dataset(export_config(), out, workers=1)
     assert tree(out) == before
+
+
+def config_with(**fields: Any) -> dict[str, Any]:
+    return {"config": {**export_config().to_json(), **fields}}
+
+
+def planned(**fields: Any) -> dict[str, Any]:
+    """Return what an honest manifest would say of another config."""
+    return make_plan(export_config(**fields)).to_json()
+
+
+FORGED: dict[str, tuple[dict[str, Any], str]] = {
+    "no config": ({"config": GONE}, "must hold config, a dict, got None"),
+    "no definition": ({"definition": GONE}, "must hold definition, a dict, got None"),
+    "no dataset": ({"dataset": GONE}, "must hold dataset, a str, got None"),
+    "no versions": ({"versions": GONE}, "must hold versions, a dict, got None"),
+    "no shards": ({"shards": GONE}, "must hold shards, a list, got None"),
+    "a definition of nothing": ({"definition": None, "dataset": ""}, "must hold definition, a dict"),
+    "shards of numbers": ({"shards": [1, 2, 3, 4]}, "must hold records of shard, name"),
+    "fewer fields": ({"config": {"family": "RCDB"}}, "must hold a config of alter, classes"),
+    "a family of a number": (config_with(family=5), "must hold a config of alter, classes"),
+    "a split of a number": (config_with(split=5), "must hold a config of alter, classes"),
+    "options of numbers": (config_with(options=[1]), "must hold a config of alter, classes"),
+    "an alteration of letters": (config_with(alter="width=3"), "must hold a config of alter, classes"),
+    "a size of text": (config_with(size="32"), "must hold a config of alter, classes"),
+    "no size": (config_with(size=None), "holds a config that cannot be used: size must be"),
+    "a way out": (config_with(format="parquet", split="../x"), "cannot be used: split must be a word"),
+    "many digits": (config_with(options=["variant=" + "9" * 5000]), "cannot be used: variant must be"),
+    "many brackets": (config_with(options=["variant=" + "[" * 10**5]), "cannot be used: variant must be"),
+    "more shards than memory has room for": (
+        planned(classes=10**6, instances=10**6, shard_size=1),
+        "must list 1000000000000 shards in order, got 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_forged_manifest_is_refused(
+    wholes: dict[str, Path], tmp_path: Path, capsys: Captured, kind: str
+) -> None:
+    changes, told = FORGED[kind]
+    out = Path(shutil.copytree(wholes["folder"], tmp_path / "out"))
+    with_manifest(out, **changes)
+    before = tree(out)
+    for command in (["verify", str(out)], ["repair", str(out)], as_command(export_config(), out)):
+        assert main(command) == 2
+        said, error = capsys.readouterr()
+        assert (said, error.count("\n")) == ("", 1)
+        assert error.startswith(f"error: {out}/manifest.json "), error
+        assert told in error
+    assert tree(out) == before
+
+
+def test_a_manifest_of_brackets_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST_FILE).write_text("[" * 10**5)
+    with pytest.raises(DataError, match=r"manifest\.json is damaged: "):
+        verify(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("name", "../../elsewhere", "must call shard 1 .*, got '../../elsewhere'$"),
+        ("images", 10**9, "must list 6 images of shard 1, got 1000000000$"),
+    ],
+)
+def test_a_record_of_something_else_is_refused(out: Path, field: str, value: Any, told: str) -> None:
+    manifest = read_manifest(Folder(out))
+    records = [*manifest.records]
+    records[1] = Record(**{**records[1].to_json(), field: value})
+    (out / MANIFEST_FILE).write_text(manifest_text(manifest.plan, records))
+    before = tree(out)
+    for command in (verify, repair):
+        with pytest.raises(DataError, match=told):
+            command(out)
+    assert tree(out) == before
+
+
+@pytest.mark.parametrize(("member", "count"), [(".cls", -1), (".cls", 1), (".png", -1), (".png", 1)])
+def test_a_tar_that_lacks_a_file_or_has_one_twice_cannot_be_read(
+    wholes: dict[str, Path], tmp_path: Path, member: str, count: int
+) -> None:
+    out = Path(shutil.copytree(wholes["webdataset"], tmp_path / "out"))
+    path = out / "train-00001.tar"
+    with tarfile.open(path) as tar:
+        files = [(found, tar.extractfile(found).read()) for found in tar]  # type: ignore[union-attr]
+    place = [n for n, (found, _) in enumerate(files) if found.name.endswith(member)][-1]
+    files[place : place + 1] = [files[place]] * (1 + count)
+    with tarfile.open(path, "w") as tar:
+        for found, content in files:
+            tar.addfile(found, io.BytesIO(content))
+    manifest = read_manifest(Folder(out))
+    records = [*manifest.records]
+    size, sha256 = digest_of_file([path.read_bytes()])
+    records[1] = Record(**{**records[1].to_json(), "bytes": size, "sha256": sha256})
+    (out / MANIFEST_FILE).write_text(manifest_text(manifest.plan, records))
+    (problem,) = verify(out, redraw=1).problems
+    assert problem.name == path.name
+    assert problem.what.startswith("cannot be read: ")
+    assert not problem.mendable
 
 
 def test_a_family_that_is_drawn_otherwise_now_is_refused(wholes: dict[str, Path], tmp_path: Path) -> None:

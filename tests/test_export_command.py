@@ -116,6 +116,16 @@ def test_an_address_says_what_it_needs(capsys: Captured) -> None:
     )
 
 
+def test_an_address_of_something_damaged_is_refused(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "damaged.zip").write_text("no archive")
+    assert main(["verify", f"zip://x::{tmp_path}/damaged.zip"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: out must be a folder or an address that fsspec opens, got zip://x::"), (
+        error
+    )
+    assert error.count("\n") == 1
+
+
 def test_gray_of_a_colour_family_is_refused() -> None:
     with pytest.raises(InputError, match=r"colour must be rgb or auto for MultiFractal .*, got gray"):
         export_dataset(export_config(family="MultiFractal", colour="gray"), "out", workers=1)

@@ -20,7 +20,9 @@ pytest.importorskip("pyarrow")
 from fdsl.cli import main
 from fdsl.data.export import exporting, unfinished
 from fdsl.data.export.exporting import export_dataset
-from fdsl.data.export.store import UNFINISHED, WRITING, Folder
+from fdsl.data.export.plan import make_plan
+from fdsl.data.export.store import UNFINISHED, WRITING, Folder, _machine
+from fdsl.data.export.work import layout_of, make_shard
 from fdsl.errors import DataError, InputError
 from trees import FORMATS, as_command, export_config, tree
 from warmed import PATIENCE, Warmed, warmed
@@ -136,7 +138,8 @@ def test_workers_end_with_their_parent(tmp_path: Path, run: Warmed) -> None:
 def test_without_room_it_names_the_file_and_goes_on_when_there_is_some(
     tmp_path: Path, run: Warmed, form: str
 ) -> None:
-    config = export_config(form, size=128, classes=4, instances=30, shard_size=15)
+    # with this seed the largest file is alone, and not in the first shard
+    config = export_config(form, size=128, classes=4, instances=30, shard_size=15, seed=7)
     assert run(as_command(config, tmp_path / "whole"))[0] == 0
     whole, out = tree(tmp_path / "whole"), tmp_path / "out"
     sizes = {
@@ -227,17 +230,36 @@ def test_another_process_may_finish_it_meanwhile(
     assert tree(out) == tree(tmp_path / "whole")
 
 
+def test_another_part_may_begin_and_write_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, out = export_config(), tmp_path / "out"
+    original = unfinished.is_finished
+
+    def before_another(store: Any) -> bool:
+        monkeypatch.setattr(unfinished, "is_finished", original)
+        found = original(store)
+        export_dataset(config, out, workers=1, part=(1, 2))
+        return found
+
+    monkeypatch.setattr(unfinished, "is_finished", before_another)
+    assert export_dataset(config, out, workers=1, part=(2, 2)).missing == 0
+    export_dataset(config, tmp_path / "whole", workers=1)
+    assert tree(out) == tree(tmp_path / "whole")
+
+
 def test_what_a_killed_process_left_is_used_or_swept(tmp_path: Path) -> None:
     config, out = export_config("webdataset"), tmp_path / "out"
     export_dataset(config, tmp_path / "whole", workers=1)
     export_dataset(config, out, workers=1, part=(1, 2))
     (out / WRITING).mkdir(exist_ok=True)
-    (out / WRITING / "dead.lock").touch()
-    (out / WRITING / "dead-1.tmp").write_bytes(b"half")
+    for machine in (_machine(), "another"):  # whose locks may look free here
+        (out / WRITING / f"{machine}-dead.lock").touch()
+        (out / WRITING / f"{machine}-dead-1.tmp").write_bytes(b"half")
     with Folder(out).writing("x.tar") as alive:  # of another part, which is at work
         alive.write_bytes(b"half")
         assert export_dataset(config, out, workers=1, part=(1, 2)).made == 0
-        assert sorted(path.suffix for path in (out / WRITING).iterdir()) == [".lock", ".tmp"]
+        left = {path.name for path in (out / WRITING).iterdir()}
+        assert {"another-dead.lock", "another-dead-1.tmp"} < left
+        assert sorted(Path(name).suffix for name in left) == [".lock", ".lock", ".tmp", ".tmp"]
         assert alive.exists()
     (out / "x.tar").unlink()
     (out / "train-00000.tar").write_bytes(b"shorter")  # its record is there
@@ -248,6 +270,21 @@ def test_what_a_killed_process_left_is_used_or_swept(tmp_path: Path) -> None:
     (out / unfinished.RECORDS).mkdir(parents=True)  # killed between the manifest and clearing away
     assert export_dataset(config, out, workers=1).made == 0
     assert tree(out) == tree(tmp_path / "whole")
+
+
+def test_a_process_that_has_written_there_before_writes_there_again(tmp_path: Path) -> None:
+    layout, store = layout_of(make_plan(export_config())), Folder(tmp_path / "out")
+    record = make_shard(layout, store, 0, lambda *_: None)
+    shutil.rmtree(tmp_path / "out")
+
+    def fail(*_: int) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        make_shard(layout, store, 0, fail)
+    assert not list((tmp_path / "out" / WRITING).iterdir())
+    shutil.rmtree(tmp_path / "out")
+    assert make_shard(layout, store, 0, lambda *_: None) == record
 
 
 @pytest.mark.parametrize("text", ["", '{"config": ', "null", "[1]", '{"config": 4}', "\xff"])

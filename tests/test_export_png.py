@@ -13,10 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 pytest.importorskip("deflate")
 
+from fdsl.data.export.encoders import read_picture
 from fdsl.data.export.png import png
 
 SIDES = st.integers(1, 40)
@@ -81,3 +82,12 @@ def test_one_changed_byte_is_noticed(at: int) -> None:
     content[at] ^= 1
     with pytest.raises(AssertionError):
         _chunks(bytes(content))
+
+
+def test_postscript_is_no_picture_here() -> None:
+    """Pillow would start Ghostscript for it."""
+    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\n"
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.format == "EPS"
+    with pytest.raises(UnidentifiedImageError):
+        read_picture(content)

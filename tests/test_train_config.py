@@ -19,6 +19,8 @@ from fdsl.train.recipes import probe_cifar10
 def test_options_are_json_where_they_can_be() -> None:
     parsed = parse_options("options", ("a=1", "b=0.5", "c=false", "d=avg", "e=null", "f=x=y", "g="))
     assert parsed == {"a": 1, "b": 0.5, "c": False, "d": "avg", "e": None, "f": "x=y", "g": ""}
+    for much in ("9" * 5000, "[" * 10**5):  # more than Python reads as numbers or lists
+        assert parse_options("options", (f"a={much}",)) == {"a": much}
 
 
 @pytest.mark.parametrize("options", [("a",), ("=1",), ("a b=1",), ("a=1", "a=2")])

@@ -23,7 +23,7 @@ def parse_options(field: str, options: tuple[str, ...]) -> dict[str, Any]:
             raise InputError(f"{field} must name each key once, got {key!r} twice")
         try:
             parsed[key] = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # also of thousands of digits, or of brackets
             parsed[key] = text
     return parsed
 

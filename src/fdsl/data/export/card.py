@@ -15,6 +15,7 @@ from fdsl.data.export.tars import INFO_FILE, shard_number
 from fdsl.formulas import family_class
 from fdsl.formulas.altered import Alteration
 
+CARD_FILE = "README.md"
 TAGS = ("fdsl", "formula-driven-supervised-learning", "synthetic")
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
          (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"),

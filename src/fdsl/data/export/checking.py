@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 
 from fdsl.cores import usable_cores
 from fdsl.data.export import unfinished
-from fdsl.data.export.card import dataset_card
+from fdsl.data.export.card import CARD_FILE, dataset_card
 from fdsl.data.export.layouts import Layout, Stored
-from fdsl.data.export.manifest import Manifest, read_manifest
+from fdsl.data.export.manifest import MANIFEST_FILE, Manifest, read_manifest
 from fdsl.data.export.plan import Plan
 from fdsl.data.export.processes import make_here, make_in_processes
 from fdsl.data.export.records import Record
@@ -24,7 +25,6 @@ from fdsl.data.order import permuted
 from fdsl.errors import DataError, InputError, check_float, check_int, first_line
 from fdsl.render import Renderer
 
-CARD_FILE = "README.md"
 AS_LISTED = ", though the digest is that of the manifest: render it anew"
 Progress = Callable[[int], None]
 """Is told of images that were looked at."""
@@ -109,6 +109,11 @@ def _digests(
     owners = {record.sha256: record.name for record in manifest.records}
 
     def check(record: Record) -> Problem | None:
+        if record.name != layout.name(record.shard):
+            raise DataError(
+                f"{store.describe(MANIFEST_FILE)} must call shard {record.shard} {layout.name(record.shard)}, "
+                f"got {record.name!r:.200}"
+            )
         what = _wrong(layout, store, record, owners, other=bool(manifest.changed))
         return None if what is None else Problem(record.name, what, record.shard)
 
@@ -162,12 +167,17 @@ def _compared(
         f" (made with other libraries: {', '.join(manifest.changed)})" if manifest.changed else AS_LISTED
     )
     problems = []
-    for some in range(0, len(rows), plan.drawn_at_once):
-        now = rows[some : some + plan.drawn_at_once]
+    files, at_once = layout.read(shard, store, rows), plan.drawn_at_once
+    for some in range(0, len(rows) + 1, at_once):  # the last time it asks for more than there may be
+        now = rows[some : some + at_once]
         try:
-            stored = list(layout.read(shard, store, now))
+            stored = list(islice(files, at_once))
+            if len(stored) != len(now):
+                raise DataError(f"{some + len(stored)} of its images were found, not {some + len(now)}")
         except Exception as error:  # noqa: BLE001 (whatever a reader of tar, Parquet or pictures raises)
             return [Problem(name, f"cannot be read: {first_line(error)}{AS_LISTED}", mendable=False)]
+        if not now:
+            break
         identity = plan.identify([begin + row for row in now])
         images = plan.draw(identity, renderer)
         for found, label, drawn in zip(stored, identity.categories.tolist(), images, strict=True):
@@ -203,6 +213,8 @@ def _beside(layout: Layout, store: Store, manifest: Manifest) -> Iterator[Proble
             yield Problem(name, "missing")
         elif store.read(name) != text.encode():
             yield Problem(name, "edited")
+    if store.size(CARD_FILE) is None:
+        yield Problem(CARD_FILE, "missing", mendable=not manifest.changed)
     strays = [name for name in store.names() if layout.holds(name) and not layout.lists(name)]
     for name in strays:
         yield Problem(
@@ -240,7 +252,7 @@ def repair(
         )
     texts = layout.extras(manifest.records)
     texts = {name: text for name, text in texts.items() if any(problem.name == name for problem in found)}
-    if store.size(CARD_FILE) is None and not manifest.changed:
+    if any(problem.name == CARD_FILE and problem.mendable for problem in found):
         texts[CARD_FILE] = dataset_card(manifest.plan, manifest.records)
     if shards or texts or store.has(UNFINISHED):
         with store.claim(unfinished.REPAIR_LOCK):
@@ -261,7 +273,7 @@ def _make_again(
 ) -> None:
     """Draw shards, and check that they are as the manifest says."""
     count = min(len(shards), usable_cores() if workers is None else workers)
-    if count > 1:
+    if count > 1 and store.is_shared:
         make_in_processes(layout, store, shards, count, lambda images, _: tell(images))
     else:
         make_here(layout, store, shards, lambda images, _: tell(images))

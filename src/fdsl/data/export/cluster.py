@@ -113,15 +113,15 @@ def _running(address: str | None, workers: int | None) -> Iterator[None]:
                 raise DataError(f"Ray cannot be started here: {error}") from error
             raise InputError(f"address must be of a Ray cluster that runs, got {address}: {error}") from error
     context, log = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
-    before = context.enable_progress_bars, log.level
+    before = context.enable_progress_bars, context.raise_original_map_exception, log.level
     context.enable_progress_bars = False
     context.raise_original_map_exception = True  # the one around it forgets its cause on the way here
     log.setLevel(logging.CRITICAL)  # an error it would show with its traceback; we raise it
     try:
         yield
     finally:
-        context.enable_progress_bars = before[0]
-        log.setLevel(before[1])
+        context.enable_progress_bars, context.raise_original_map_exception = before[:2]
+        log.setLevel(before[2])
         if ours:
             ray.shutdown()
 

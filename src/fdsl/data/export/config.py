@@ -130,14 +130,27 @@ class ExportConfig:
         Raises:
             DataError: they are none, or this version refuses one; the message begins with `where`.
         """
-        known = {field.name for field in dataclasses.fields(ExportConfig)}
-        if not isinstance(values, dict) or set(values) != known:
+        known = {field.name: field.default for field in dataclasses.fields(ExportConfig)}
+        if (
+            not isinstance(values, dict)
+            or set(values) != set(known)
+            or not all(_fits(values[name], default) for name, default in known.items())
+        ):
             raise DataError(f"{where} must hold a config of {', '.join(sorted(known))}, got {values!r:.200}")
         try:
             fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
             return cls(**fields)
-        except (InputError, TypeError) as error:
+        except InputError as error:
             raise DataError(f"{where} holds a config that cannot be used: {error}") from error
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a JSON value is of the kind of a field with that default; of numbers the config checks the rest."""
+    if isinstance(default, tuple):
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if default is None or isinstance(default, int):
+        return value is None or type(value) is int
+    return isinstance(value, str)
 
 
 _CHOICES: dict[str, Any] = {"format": Format, "colour": Colour, "order": Order}

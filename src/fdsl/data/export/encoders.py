@@ -1,4 +1,4 @@
-"""Images to bytes and back: chosen for speed by measurement, see docs/export.md."""
+"""Images to bytes and back: chosen for speed by measurement, see docs/export_measured.md."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from fdsl.errors import InputError, check_choice, check_int
 Encode = Callable[[NDArray[np.uint8]], bytes]
 
 QUALITY = 90
+OPENED = ("PNG", "JPEG", "WEBP")
+"""What a file may be that is read: Pillow would start Ghostscript for PostScript, whatever its name."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ ENCODINGS = {
 
 def read_picture(content: bytes) -> NDArray[np.uint8]:
     """Return the pixels of a picture in memory, uint8 [H, W] or [H, W, 3]; what Pillow raises if it is none."""
-    with Image.open(io.BytesIO(content)) as picture:
+    with Image.open(io.BytesIO(content), formats=OPENED) as picture:
         return np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
 
 

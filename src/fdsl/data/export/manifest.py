@@ -17,6 +17,8 @@ from fdsl.errors import DataError, InputError
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_VERSION = 1
+READ: dict[str, type] = {"config": dict, "definition": dict, "dataset": str, "versions": dict, "shards": list}
+"""Fields that are read, and what they are."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,37 @@ def read_manifest(store: Store) -> Manifest:
         DataError: it is damaged, of a newer version, or of a family that this version draws otherwise.
     """
     where = store.describe(MANIFEST_FILE)
+    content = _content(store, where)
+    config = ExportConfig.from_json(content["config"], where)
+    try:
+        plan = make_plan(config)
+    except InputError as error:
+        raise DataError(f"{where} holds a config that cannot be used: {error}") from error
+    _check_family(plan, content, where)
+    records = tuple(Record.from_json(values, where) for values in content["shards"])
+    # not as a list of all numbers: of a forged config it would fill the memory
+    if len(records) != plan.shards or any(record.shard != n for n, record in enumerate(records)):
+        raise DataError(f"{where} must list {plan.shards} shards in order, got {len(records)}")
+    for record in records:
+        if record.images != len(plan.positions(record.shard)):
+            raise DataError(
+                f"{where} must list {len(plan.positions(record.shard))} images of shard {record.shard}, "
+                f"got {record.images}"
+            )
+    written = {name: content[name] for name in READ if name != "shards"}
+    return Manifest(plan, written, records)
+
+
+def _content(store: Store, where: str) -> dict[str, Any]:
+    """Return the fields of the manifest in a store, which are of the kinds they ought to be; errors as above."""
     try:
         content = json.loads(store.read(MANIFEST_FILE))
+        own = isinstance(content, dict) and content.pop("sha256", None) == _checksum(content)
     except FileNotFoundError as error:
         raise InputError(
             f"{store.target} must hold {MANIFEST_FILE}, as fdsl render leaves it when it is done"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is damaged: {error}") from error
     if not isinstance(content, dict) or type(content.get("manifest_version")) is not int:
         raise DataError(f"{where} must be a manifest of fdsl, got something else")
@@ -78,16 +104,12 @@ def read_manifest(store: Store) -> Manifest:
             f"{where} is of version {content['manifest_version']}, by {content.get('made_by', 'a newer fdsl')}; "
             f"fdsl {__version__} reads {MANIFEST_VERSION}: pip install --upgrade fdsl"
         )
-    if content.pop("sha256", None) != _checksum(content):
+    if not own:
         raise DataError(f"{where} is damaged or edited: its own checksum differs")
-    config = ExportConfig.from_json(content["config"], where)
-    plan = make_plan(config)
-    _check_family(plan, content, where)
-    records = tuple(Record.from_json(values, where) for values in content["shards"])
-    if [record.shard for record in records] != list(range(plan.shards)):
-        raise DataError(f"{where} must list {plan.shards} shards in order, got {len(records)}")
-    written = {name: content[name] for name in plan.to_json()}
-    return Manifest(plan, written, records)
+    for name, kind in READ.items():
+        if not isinstance(content.get(name), kind):
+            raise DataError(f"{where} must hold {name}, a {kind.__name__}, got {content.get(name)!r:.200}")
+    return content
 
 
 def _check_family(plan: Plan, content: Mapping[str, Any], where: str) -> None:

@@ -10,7 +10,9 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
+import socket
 import tempfile
 import uuid
 import weakref
@@ -121,9 +123,11 @@ def open_store(target: str | Path) -> Store:
     try:
         # a list of files kept in memory would not show what other processes write
         system, root = fsspec.core.url_to_fs(text, use_listings_cache=False)
-    except (ImportError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of dozens of file systems, each has its own
         raise InputError(
-            f"out must be a folder or an address that fsspec opens, got {text}: {error}"
+            f"out must be a folder or an address that fsspec opens, got {text}: {first_line(error)}"
         ) from error
     if not root.strip("/"):
         raise InputError(f"out must name a place below its root, got {text}")
@@ -193,7 +197,7 @@ class Folder(Store):
         """Return what files that are being written are called first: it names a lock that says they still are."""
         if self._lock is None or not self._lock.alive:
             self._make(self._root / WRITING)
-            self._named = uuid.uuid4().hex
+            self._named = f"{_machine()}-{uuid.uuid4().hex}"
             file = os.open(self._root / WRITING / f"{self._named}.lock", os.O_WRONLY | os.O_CREAT)
             self._lock = weakref.finalize(self, os.close, file)
             with _lockless():
@@ -201,14 +205,18 @@ class Folder(Store):
         return self._named
 
     def rest(self) -> None:
+        self._made.clear()  # a process of Ray may write here again, when others have removed what it made
         if self._lock is not None and self._lock.alive:
             self._lock()
             (self._root / WRITING / f"{self._named}.lock").unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Remove what writers left that were killed: over many restarts it would fill the disk."""
+        """Remove what writers of this machine left that were killed: over many restarts it would fill the disk.
+
+        Some file systems of clusters keep locks to each machine: those of others look free while they are at work.
+        """
         folder = self._root / WRITING
-        for lock in folder.glob("*.lock"):
+        for lock in folder.glob(f"{_machine()}-*.lock"):
             with contextlib.suppress(OSError), lock.open("a") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer has ended
                 for path in folder.glob(f"{lock.stem}-*.tmp"):
@@ -236,7 +244,6 @@ class Folder(Store):
 
     def remove(self, folder: str) -> None:
         self.rest()
-        self._made.clear()
         shutil.rmtree(self._root / folder, ignore_errors=True)
 
     @contextlib.contextmanager
@@ -285,6 +292,11 @@ class Folder(Store):
             return True
         with os.scandir(self._root) as entries:
             return all(entry.name == UNFINISHED for entry in entries)
+
+
+def _machine() -> str:
+    """Return this machine's name, of letters, digits and underscores."""
+    return re.sub(r"\W", "_", socket.gethostname(), flags=re.ASCII)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from fdsl.data.export.card import CARD_FILE
 from fdsl.data.export.layouts import Layout
 from fdsl.data.export.manifest import MANIFEST_FILE, differences, read_manifest
 from fdsl.data.export.plan import Plan
@@ -34,14 +35,15 @@ def begin(store: Store, plan: Plan) -> bool:
     if is_finished(store):
         _check_same(store, read_manifest(store).written, plan)
         return True
-    if written is None:
-        _check_free(store)
+    if written is None and _is_free(store):
         with store.alone(f"{UNFINISHED}/plan.lock"):  # of two that begin at once one is the first
-            if (written := _plan(store)) is None:
-                _check_free(store)
+            written = _plan(store)
+            if written is None and _is_free(store):
                 store.write(PLAN_FILE, json.dumps(plan.to_json()).encode())
                 store.rest()
                 return False
+    if written is None:
+        return begin(store, plan)
     _check_same(store, written, plan)
     return False
 
@@ -61,9 +63,13 @@ def _plan(store: Store) -> dict[str, Any] | None:
     return written
 
 
-def _check_free(store: Store) -> None:
-    if not store.is_empty():
+def _is_free(store: Store) -> bool:
+    """Whether nothing is there yet; False if another process has begun meanwhile, InputError if other files are."""
+    if store.is_empty():
+        return True
+    if _plan(store) is None and not is_finished(store):
         raise InputError(f"out must be a new or empty folder, or an export to go on with, got {store.target}")
+    return False
 
 
 def _check_same(store: Store, written: dict[str, Any], plan: Plan) -> None:
@@ -122,7 +128,7 @@ def finish(store: Store, layout: Layout, records: Sequence[Record], card: str, m
     """Write what stands beside the shards, the manifest last."""
     with store.alone(f"{UNFINISHED}/finish.lock"):
         if not is_finished(store):  # another part may have been quicker
-            for name, text in {**layout.extras(records), "README.md": card, MANIFEST_FILE: manifest}.items():
+            for name, text in {**layout.extras(records), CARD_FILE: card, MANIFEST_FILE: manifest}.items():
                 store.write(name, text.encode())
 
 

@@ -30,9 +30,11 @@ def layout_of(plan: Plan) -> Layout:
 
 def make_shard(layout: Layout, store: Store, shard: int, told: Told) -> Record:
     """Draw a shard, write it, and then its record."""
-    record = layout.write(shard, store, told)
-    unfinished.keep(store, record)
-    store.rest()
+    try:
+        record = layout.write(shard, store, told)
+        unfinished.keep(store, record)
+    finally:
+        store.rest()
     return record
 
 
