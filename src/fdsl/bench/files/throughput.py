@@ -189,7 +189,7 @@ def _draw(export: ExportConfig, shards: int, path: Path) -> str:
     """Draw the images of the first shards into a file that all processes share in memory."""
     plan = make_plan(export)
     renderer = Renderer(export.size, export.lines)
-    shape = (shards, export.shard_size, export.size, export.size, *([3] if plan.rgb else []))
+    shape = (shards, export.shard_size, export.size, export.size, *([3] if plan.family.channels == 3 else []))
     held = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     for shard in range(shards):
         held[shard] = plan.draw(plan.identify(plan.positions(shard)), renderer)

@@ -197,7 +197,7 @@ def _differs(plan: Plan, found: Stored, label: int, drawn: NDArray[np.uint8]) ->
         return f"it cannot be decoded: {first_line(error)}"
     if not plan.encoder.lossless:
         drawn = plan.encoder.decode(plan.encoder.encode(drawn))
-    if pixels.ndim > drawn.ndim:  # WebP has no gray
+    if pixels.ndim > drawn.ndim:  # colour of gray, which is all that WebP has
         drawn = np.repeat(drawn[..., None], 3, axis=-1)
     if pixels.shape != drawn.shape:
         return f"it is {' x '.join(map(str, pixels.shape))}, drawn now {' x '.join(map(str, drawn.shape))}"

@@ -97,7 +97,7 @@ class ExportConfig:
     @property
     def encoder(self) -> Encoder:
         """What makes bytes of images."""
-        return encoder(self.encoding, self.effort, self.quality)
+        return encoder(self.encoding, self.effort, self.quality, rgb=self.colour == "rgb")
 
     @property
     def shuffled(self) -> bool:

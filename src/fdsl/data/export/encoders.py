@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -46,23 +47,26 @@ class Encoding:
     """What an encoder may be told.
 
     Attributes:
-        make: returns the encoder for an effort and a quality, each the default if it takes none.
+        make: returns the encoder for an effort, a quality, and whether gray becomes colour.
         efforts: least, most and default; None if there is nothing to choose.
         quality: whether it has one.
     """
 
-    make: Callable[[int, int], Encoder]
+    make: Callable[[int, int, bool], Encoder]
     efforts: tuple[int, int, int] | None = None
     quality: bool = False
 
 
-def encoder(encoding: str, effort: int | None = None, quality: int | None = None) -> Encoder:
+def encoder(
+    encoding: str, effort: int | None = None, quality: int | None = None, *, rgb: bool = False
+) -> Encoder:
     """Return the encoder of that name.
 
     Args:
         encoding: png, jpeg, webp, webp-lossless or npy.
         effort: how hard to compress; None for the default.
         quality: of jpeg and webp, 1..100; None for 90.
+        rgb: store gray as three channels.
 
     Raises:
         InputError: there is none, a number is out of range or means nothing to it, or a library is missing.
@@ -76,31 +80,34 @@ def encoder(encoding: str, effort: int | None = None, quality: int | None = None
     return chosen.make(
         default if effort is None else check_int("effort", effort, least, most),
         QUALITY if quality is None else check_int("quality", quality, 1, 100),
+        rgb,
     )
 
 
-def _png(effort: int, _: int) -> Encoder:
+def _png(effort: int, _: int, rgb: bool) -> Encoder:
     versions = {"deflate": metadata.version("deflate")}
-    return Encoder("png", True, lambda image: png(image, effort), read_picture, versions)
+    return Encoder("png", True, lambda image: png(image, effort, rgb=rgb), read_picture, versions)
 
 
-def _jpeg(_: int, quality: int) -> Encoder:
-    return Encoder("jpg", False, _by_pillow("JPEG", quality=quality), read_picture, _built("libjpeg_turbo"))
+def _jpeg(_: int, quality: int, rgb: bool) -> Encoder:
+    return Encoder(
+        "jpg", False, _by_pillow("JPEG", rgb, quality=quality), read_picture, _built("libjpeg_turbo")
+    )
 
 
-def _webp(effort: int, quality: int) -> Encoder:
-    encode = _by_pillow("WEBP", quality=quality, method=effort)
+def _webp(effort: int, quality: int, rgb: bool) -> Encoder:
+    encode = _by_pillow("WEBP", rgb, quality=quality, method=effort)
     return Encoder("webp", False, encode, read_picture, _built("webp"))
 
 
-def _webp_lossless(effort: int, _: int) -> Encoder:
+def _webp_lossless(effort: int, _: int, rgb: bool) -> Encoder:
     # quality 0: of a lossless file it is the effort of a search that doubles the time and saves nothing here
-    encode = _by_pillow("WEBP", lossless=True, quality=0, method=effort)
+    encode = _by_pillow("WEBP", rgb, lossless=True, quality=0, method=effort)
     return Encoder("webp", True, encode, read_picture, _built("webp"))
 
 
-def _npy(_: int, __: int) -> Encoder:
-    return Encoder("npy", True, _write_array, _read_array, {})
+def _npy(_: int, __: int, rgb: bool) -> Encoder:
+    return Encoder("npy", True, partial(_write_array, rgb), _read_array, {})
 
 
 ENCODINGS = {
@@ -118,10 +125,11 @@ def read_picture(content: bytes) -> NDArray[np.uint8]:
         return np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
 
 
-def _by_pillow(kind: str, **options: Any) -> Encode:
+def _by_pillow(kind: str, rgb: bool, **options: Any) -> Encode:
     def encode(image: NDArray[np.uint8]) -> bytes:
         file = io.BytesIO()
-        Image.fromarray(image).save(file, kind, **options)
+        picture = Image.fromarray(image)
+        (picture.convert("RGB") if rgb else picture).save(file, kind, **options)
         return file.getvalue()
 
     return encode
@@ -135,9 +143,10 @@ def _built(library: str) -> dict[str, str]:
     return {"pillow": metadata.version("pillow"), library: version}
 
 
-def _write_array(image: NDArray[np.uint8]) -> bytes:
+def _write_array(rgb: bool, image: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
-    np.save(file, image, allow_pickle=False)
+    stored = np.repeat(image[..., None], 3, axis=-1) if rgb and image.ndim == 2 else image
+    np.save(file, stored, allow_pickle=False)
     return file.getvalue()
 
 

@@ -106,42 +106,23 @@ class Plan:
         return Identity(categories, instances + self.config.first_instance)
 
     def draw(self, identity: Identity, renderer: Renderer) -> NDArray[np.uint8]:
-        """Return the images as they are stored, uint8 [N, H, W] or [N, H, W, 3]."""
-        images = self._drawn(identity, renderer)
-        return np.stack([self._stored(image) for image in images]) if self._coloured else images
-
-    def _drawn(self, identity: Identity, renderer: Renderer) -> NDArray[np.uint8]:
+        """Return the images as the family draws them, uint8 [N, H, W] or [N, H, W, 3]."""
         return renderer(self.family.table(self.config.seed, *identity))
-
-    @property
-    def _coloured(self) -> bool:
-        """Whether gray images are stored as colour."""
-        return self.rgb and self.family.channels == 1
-
-    def _stored(self, image: NDArray[np.uint8], room: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        """Return an image as it is stored; `room`, uint8 [H, W, 3], is where colour of gray may be put."""
-        if not self._coloured:
-            return image
-        colour = np.empty((*image.shape, 3), np.uint8) if room is None else room
-        for channel in range(3):  # a third of the time of np.repeat
-            colour[..., channel] = image
-        return colour
 
     def samples(self, positions: ArrayLike) -> Iterator[Sample]:
         """Draw and encode the images at `positions`, int [N], on one thread, a few at a time."""
         renderer = Renderer(self.config.size, self.config.lines, 1)
         every = np.asarray(positions, np.int64)
         at_once = self.drawn_at_once
-        room = np.empty((self.config.size, self.config.size, 3), np.uint8) if self._coloured else None
         for begin in range(0, len(every), at_once):
             identity = self.identify(every[begin : begin + at_once])
             contents = self._contents(identity)
-            for n, image in enumerate(self._drawn(identity, renderer)):
+            for n, image in enumerate(self.draw(identity, renderer)):
                 yield Sample(
                     int(identity.categories[n]),
                     int(identity.instances[n]),
                     None if contents is None else contents[n],
-                    self.encoder.encode(self._stored(image, room)),
+                    self.encoder.encode(image),
                 )
 
     @property
