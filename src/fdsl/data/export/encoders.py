@@ -1,4 +1,4 @@
-"""Images to bytes and back: chosen for speed by measurement, see docs/export_measured.md."""
+"""Images to bytes and back: chosen for speed by measurement, see docs/export.md."""
 
 from __future__ import annotations
 

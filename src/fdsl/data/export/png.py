@@ -2,7 +2,7 @@
 
 Libraries that write PNG try filters on every row and use zlib. Drawn lines on an even ground are what deflate was made
 for: without filters, files of RCDB at 512 px are a third smaller than Pillow's quickest and take a third of the time
-(docs/export_measured.md). What is left to do is to frame the compressed rows.
+(docs/export.md). What is left to do is to frame the compressed rows.
 """
 
 from __future__ import annotations
