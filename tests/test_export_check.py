@@ -22,7 +22,7 @@ from fdsl.data.export.exporting import export_dataset
 from fdsl.data.export.manifest import MANIFEST_FILE, _checksum, manifest_text, read_manifest
 from fdsl.data.export.plan import make_plan
 from fdsl.data.export.records import FilesDigest, Record, digest_of_file
-from fdsl.data.export.store import UNFINISHED, Folder
+from fdsl.data.export.stores import UNFINISHED, Folder
 from fdsl.data.export.work import layout_of
 from fdsl.errors import DataError, InputError
 from trees import FORMATS, as_command, export_config, places, tree
@@ -322,7 +322,7 @@ FORGED: dict[str, tuple[dict[str, Any], str]] = {
     "no versions": ({"versions": GONE}, "must hold versions, a dict, got None"),
     "no shards": ({"shards": GONE}, "must hold shards, a list, got None"),
     "a definition of nothing": ({"definition": None, "dataset": ""}, "must hold definition, a dict"),
-    "shards of numbers": ({"shards": [1, 2, 3, 4]}, "must hold records of shard, name"),
+    "shards of numbers": ({"shards": [1, 2, 3, 4]}, "must hold records of shard, first, name"),
     "fewer fields": ({"config": {"family": "RCDB"}}, "must hold a config of alter, classes"),
     "a family of a number": (config_with(family=5), "must hold a config of alter, classes"),
     "a split of a number": (config_with(split=5), "must hold a config of alter, classes"),
@@ -367,7 +367,7 @@ def test_a_manifest_of_brackets_is_damaged(tmp_path: Path) -> None:
     ("field", "value", "told"),
     [
         ("name", "../../elsewhere", "must call shard 1 .*, got '../../elsewhere'$"),
-        ("images", 10**9, "must list 6 images of shard 1, got 1000000000$"),
+        ("images", 10**9, "must list 6 images from 6 on of shard 1, got 1000000000 from 6 on$"),
     ],
 )
 def test_a_record_of_something_else_is_refused(out: Path, field: str, value: Any, told: str) -> None:

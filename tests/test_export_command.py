@@ -137,7 +137,7 @@ def test_other_parameters_at_the_target_are_refused(tmp_path: Path, capsys: Capt
     export_dataset(export_config("webdataset"), out, workers=1)
     before = tree(out)
     other = export_config("webdataset", seed=5, encoding="jpeg", quality=80, options=("variant=paper",))
-    shown = "encoding png there, jpeg here, options none there, variant=paper here, "
+    shown = "effort 2 there, none here, encoding png there, jpeg here, options none there, variant=paper here, "
     for config, told in (
         (other, f"{shown}quality none there, 80 here, seed 0 there, 5 here"),
         (export_config("parquet"), "format webdataset there, parquet here"),

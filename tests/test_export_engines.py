@@ -21,7 +21,7 @@ from fdsl.data.export.checking import repair, verify
 from fdsl.data.export.config import ExportConfig
 from fdsl.data.export.exporting import export_dataset
 from fdsl.data.export.manifest import read_manifest
-from fdsl.data.export.store import Store, open_store
+from fdsl.data.export.stores import Store, open_store
 from fdsl.data.export.work import layout_of
 from fdsl.errors import DataError, InputError
 from fdsl.render import Renderer

@@ -21,7 +21,8 @@ from fdsl.cli import main
 from fdsl.data.export import exporting, unfinished
 from fdsl.data.export.exporting import export_dataset
 from fdsl.data.export.plan import make_plan
-from fdsl.data.export.store import UNFINISHED, WRITING, Folder, _machine
+from fdsl.data.export.stores import UNFINISHED, Folder
+from fdsl.data.export.stores.folder import WRITING, _machine
 from fdsl.data.export.work import layout_of, make_shard
 from fdsl.errors import DataError, InputError
 from trees import FORMATS, as_command, export_config, tree
@@ -301,7 +302,7 @@ def test_an_export_goes_on_with_its_own_parameters_and_libraries_only(
 ) -> None:
     out = tmp_path / "out"
     export_dataset(export_config(), out, workers=1, part=(1, 2))
-    with pytest.raises(InputError, match=r"holds another: effort none there, 4 here, seed 0 there, 1 here$"):
+    with pytest.raises(InputError, match=r"holds another: effort 2 there, 4 here, seed 0 there, 1 here$"):
         export_dataset(export_config(seed=1, effort=4), out, workers=1)
     plan = (out / unfinished.PLAN_FILE).read_text()
     for old, new, told in (

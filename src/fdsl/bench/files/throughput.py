@@ -29,7 +29,7 @@ from fdsl.data.export.config import ExportConfig, Format
 from fdsl.data.export.layouts import Layout
 from fdsl.data.export.plan import make_plan
 from fdsl.data.export.processes import end_with_parent
-from fdsl.data.export.store import open_store
+from fdsl.data.export.stores import open_store
 from fdsl.data.export.work import layout_of, make_shard
 from fdsl.render import Renderer
 
@@ -281,6 +281,7 @@ def notes(config: BenchFilesConfig, sections: Sequence[Section]) -> tuple[str, .
     )
     return (
         f"throughput: {config.processes} processes, {config.repetitions} turns of {config.seconds:g} s and more.",
+        f"What was written lay in {tempfile.gettempdir()} until the end, a few gigabytes of it.",
         "encoder: images drawn before are encoded. tars, folder: drawn, encoded, written.",
         f"share: of the encoder's rate that is left; the goal is {GOAL:g}.",
         "a core: images a second of CPU time; CPU share: the share of that.",

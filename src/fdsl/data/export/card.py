@@ -97,7 +97,7 @@ def _metadata(plan: Plan) -> str:
 
 
 def _encoding(config: ExportConfig) -> str:
-    kept = "" if config.encoder.lossless else f", quality {90 if config.quality is None else config.quality}"
+    kept = "" if config.encoder.lossless else f", quality {config.quality}"
     return {
         "png": "PNG",
         "jpeg": "JPEG",

@@ -19,7 +19,7 @@ from fdsl.data.export.manifest import MANIFEST_FILE, Manifest, read_manifest
 from fdsl.data.export.plan import Plan
 from fdsl.data.export.processes import make_here, make_in_processes
 from fdsl.data.export.records import Record
-from fdsl.data.export.store import UNFINISHED, Store, open_store
+from fdsl.data.export.stores import UNFINISHED, Store, open_store
 from fdsl.data.export.work import layout_of
 from fdsl.data.order import permuted
 from fdsl.errors import DataError, InputError, check_float, check_int, first_line

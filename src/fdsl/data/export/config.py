@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
-from fdsl.data.export.encoders import Encoder, encoder
+from fdsl.data.export.encoders import Encoder, encoder, settled
 from fdsl.errors import DataError, InputError, check_choice, check_int
 from fdsl.formulas import Family, altered_family, family, family_class
 from fdsl.formulas.altered import read_alterations
@@ -79,8 +79,10 @@ class ExportConfig:
         check_int("shard_size", self.shard_size, 1, MOST_IN_A_SHARD)
         check_seed(self.seed)
         Renderer(self.size, self.lines, 1)  # checks them
-        encoder(self.encoding, self.effort, self.quality)
-        # however it was written, it is one dataset
+        # however it was written, it is one dataset, and stays that when a later version has other defaults
+        effort, quality = settled(self.encoding, self.effort, self.quality)
+        object.__setattr__(self, "effort", effort)
+        object.__setattr__(self, "quality", quality)
         object.__setattr__(self, "family", family_class(self.family).name)
         family_fields(self.classes, self.options)
         read_alterations("alter", self.alter)

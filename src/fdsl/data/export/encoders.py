@@ -71,17 +71,27 @@ def encoder(
     Raises:
         InputError: there is none, a number is out of range or means nothing to it, or a library is missing.
     """
+    effort, quality = settled(encoding, effort, quality)
+    return ENCODINGS[encoding].make(effort or 0, quality or 0, rgb)
+
+
+def settled(encoding: str, effort: int | None, quality: int | None) -> tuple[int | None, int | None]:
+    """Return effort and quality as they are meant: the default for None, None where there is nothing to choose.
+
+    Raises:
+        InputError: as `encoder`.
+    """
     chosen = ENCODINGS[check_choice("encoding", encoding, ENCODINGS)]
-    least, most, default = chosen.efforts or (0, 0, 0)
-    if effort is not None and chosen.efforts is None:
+    if chosen.efforts is not None:
+        least, most, default = chosen.efforts
+        effort = default if effort is None else check_int("effort", effort, least, most)
+    elif effort is not None:
         raise InputError(f"effort must be left out with {encoding}, got {effort}: there is nothing to choose")
-    if quality is not None and not chosen.quality:
+    if chosen.quality:
+        quality = QUALITY if quality is None else check_int("quality", quality, 1, 100)
+    elif quality is not None:
         raise InputError(f"quality must be left out with {encoding}, got {quality}: nothing is lost")
-    return chosen.make(
-        default if effort is None else check_int("effort", effort, least, most),
-        QUALITY if quality is None else check_int("quality", quality, 1, 100),
-        rgb,
-    )
+    return effort, quality
 
 
 def _png(effort: int, _: int, rgb: bool) -> Encoder:

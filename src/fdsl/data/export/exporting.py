@@ -17,7 +17,7 @@ from fdsl.data.export.manifest import manifest_text, read_manifest
 from fdsl.data.export.plan import make_plan
 from fdsl.data.export.processes import make_here, make_in_processes
 from fdsl.data.export.records import Record
-from fdsl.data.export.store import UNFINISHED, Store, open_store
+from fdsl.data.export.stores import UNFINISHED, Store, open_store
 from fdsl.data.export.work import layout_of
 from fdsl.errors import DataError, InputError, check_choice, check_int
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fdsl.data.export.plan import Plan, Sample
 from fdsl.data.export.records import FilesDigest, Record, digest_of_file
-from fdsl.data.export.store import Store
+from fdsl.data.export.stores import Store
 
 SHOWN = 3
 PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -112,7 +112,9 @@ class OneFile(Layout):
             self.fill(str(path), self._counted(positions, told))
             with path.open("rb") as file:
                 size, sha256 = digest_of_file(iter(lambda: file.read(1 << 20), b""))
-        return Record(shard=shard, name=name, images=len(positions), bytes=size, sha256=sha256)
+        return Record(
+            shard=shard, first=positions.start, name=name, images=len(positions), bytes=size, sha256=sha256
+        )
 
     @abstractmethod
     def fill(self, path: str, samples: Iterator[Sample]) -> None:
@@ -179,6 +181,7 @@ class Folders(Layout):
             told(1, len(sample.content))
         return Record(
             shard=shard,
+            first=self.plan.positions(shard).start,
             name=self.name(shard),
             images=found.files,
             bytes=found.bytes,

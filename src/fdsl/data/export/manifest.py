@@ -6,17 +6,20 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 from fdsl import __version__
 from fdsl.data.export.config import ExportConfig
 from fdsl.data.export.plan import Plan, make_plan
 from fdsl.data.export.records import Record
-from fdsl.data.export.store import Store
+from fdsl.data.export.stores import Store
 from fdsl.errors import DataError, InputError
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_VERSION = 1
+DREW = ("numba", "numpy")
+"""Libraries whose versions are told, though no byte depends on them."""
 READ: dict[str, type] = {"config": dict, "definition": dict, "dataset": str, "versions": dict, "shards": list}
 """Fields that are read, and what they are."""
 
@@ -46,6 +49,7 @@ def manifest_text(plan: Plan, records: Sequence[Record]) -> str:
     content = {
         "manifest_version": MANIFEST_VERSION,
         "made_by": f"fdsl {__version__}",
+        "made_with": {name: metadata.version(name) for name in DREW},
         **plan.to_json(),
         "images": plan.images,
         "bytes": sum(record.bytes for record in records),
@@ -77,10 +81,11 @@ def read_manifest(store: Store) -> Manifest:
     if len(records) != plan.shards or any(record.shard != n for n, record in enumerate(records)):
         raise DataError(f"{where} must list {plan.shards} shards in order, got {len(records)}")
     for record in records:
-        if record.images != len(plan.positions(record.shard)):
+        held = plan.positions(record.shard)
+        if (record.first, record.images) != (held.start, len(held)):
             raise DataError(
-                f"{where} must list {len(plan.positions(record.shard))} images of shard {record.shard}, "
-                f"got {record.images}"
+                f"{where} must list {len(held)} images from {held.start} on of shard {record.shard}, "
+                f"got {record.images} from {record.first} on"
             )
     written = {name: content[name] for name in READ if name != "shards"}
     return Manifest(plan, written, records)

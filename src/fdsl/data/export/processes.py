@@ -18,7 +18,7 @@ from typing import Any
 
 from fdsl.data.export.config import ExportConfig
 from fdsl.data.export.layouts import Layout, Told
-from fdsl.data.export.store import Store
+from fdsl.data.export.stores import Store
 from fdsl.data.export.work import libraries, make_shard, workplace
 from fdsl.errors import LostProcess
 

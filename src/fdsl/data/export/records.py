@@ -18,6 +18,7 @@ class Record:
 
     Attributes:
         shard: its number.
+        first: position of its first image; it holds those from there on.
         name: of its file; of files in folders the first and the last.
         images: how many it holds.
         bytes: of its files.
@@ -25,6 +26,7 @@ class Record:
     """
 
     shard: int
+    first: int
     name: str
     images: int
     bytes: int

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from fdsl.data.export.layouts import OneFile, Stored
 from fdsl.data.export.plan import Sample
-from fdsl.data.export.store import Store
+from fdsl.data.export.stores import Store
 from fdsl.errors import DataError
 
 ROWS_A_GROUP = 100

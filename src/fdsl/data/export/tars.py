@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from fdsl.data.export.layouts import OneFile, Stored
 from fdsl.data.export.plan import Plan, Sample
 from fdsl.data.export.records import Record
-from fdsl.data.export.store import Store
+from fdsl.data.export.stores import Store
 from fdsl.errors import DataError
 
 INFO_FILE = "_info.json"

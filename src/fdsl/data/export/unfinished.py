@@ -13,7 +13,7 @@ from fdsl.data.export.layouts import Layout
 from fdsl.data.export.manifest import MANIFEST_FILE, differences, read_manifest
 from fdsl.data.export.plan import Plan
 from fdsl.data.export.records import Record
-from fdsl.data.export.store import UNFINISHED, Store
+from fdsl.data.export.stores import UNFINISHED, Store
 from fdsl.errors import DataError, FdslError, InputError
 
 PLAN_FILE = f"{UNFINISHED}/plan.json"

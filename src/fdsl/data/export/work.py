@@ -11,7 +11,7 @@ from fdsl.data.export.layouts import Folders, Layout, Told
 from fdsl.data.export.manifest import differences
 from fdsl.data.export.plan import Plan, make_plan
 from fdsl.data.export.records import Record
-from fdsl.data.export.store import Store, open_store
+from fdsl.data.export.stores import Store, open_store
 from fdsl.errors import InputError
 
 
