@@ -137,7 +137,9 @@ def test_other_parameters_at_the_target_are_refused(tmp_path: Path, capsys: Capt
     export_dataset(export_config("webdataset"), out, workers=1)
     before = tree(out)
     other = export_config("webdataset", seed=5, encoding="jpeg", quality=80, options=("variant=paper",))
-    shown = "effort 2 there, none here, encoding png there, jpeg here, options none there, variant=paper here, "
+    shown = (
+        "effort 2 there, none here, encoding png there, jpeg here, options none there, variant=paper here, "
+    )
     for config, told in (
         (other, f"{shown}quality none there, 80 here, seed 0 there, 5 here"),
         (export_config("parquet"), "format webdataset there, parquet here"),
@@ -149,6 +151,16 @@ def test_other_parameters_at_the_target_are_refused(tmp_path: Path, capsys: Capt
             f"error: out must be free for this export, got {out}, which holds another: {told}\n"
         )
     assert tree(out) == before
+
+
+def test_an_export_within_another_is_refused(tmp_path: Path) -> None:
+    export_dataset(export_config(), tmp_path / "out", workers=1)
+    before = tree(tmp_path)
+    with pytest.raises(InputError, match="out must not lie inside another export"):
+        export_dataset(export_config(seed=1), tmp_path / "out" / "val", workers=1)
+    assert tree(tmp_path) == before
+    (tmp_path / "manifest.json").write_text("{}")  # somebody else's
+    export_dataset(export_config(seed=1), tmp_path / "other", workers=1)
 
 
 def test_places_that_cannot_be_written_are_named(tmp_path: Path, capsys: Captured) -> None:

@@ -169,6 +169,7 @@ READERS: dict[str, dict[str, Callable[[Export], Rows]]] = {
             datasets.load_dataset(str(export.folder), split="train"), export.suffix, "cls"
         ),
         "fdsl": lambda export: _ours(open_both("wds/any", root=export.folder)),
+        "fdsl-folder": lambda export: _ours(open_both(export.folder)),
     },
     "parquet": {
         "hugging-face": lambda export: _named_labels(

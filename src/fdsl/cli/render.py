@@ -116,12 +116,17 @@ def _summary(config: RenderConfig, made: Exported, seconds: float) -> str:
     what = (
         f"{made.images:,} images of {family_class(config.family).name}, {config.size} px, {config.encoding}"
     )
-    shards = f"{made.shards:,} shard{'s' * (made.shards != 1)}, {volume(made.bytes)}"
-    rate = f"{made.made / seconds:,.0f} images/s" if made.made else "all there already"
+    shards = f"{counted(made.shards)}, {volume(made.bytes)}"
+    rate = f"{seconds:,.0f} s" if made.made else "all there already"
     line = f"{config.out}: {what}, {shards}, {rate}"
     if made.missing:
-        return f"{line}; {made.missing:,} shards of other parts are not there yet"
+        return f"{line}; {counted(made.missing)} of other parts not there yet"
     return f"{line}; fdsl verify checks them"
+
+
+def counted(shards: int) -> str:
+    """Return a number of shards in words."""
+    return f"{shards:,} shard{'s' * (shards != 1)}"
 
 
 def volume(size: float) -> str:

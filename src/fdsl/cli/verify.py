@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from fdsl.cli.parse import parse
-from fdsl.cli.render import stoppable
+from fdsl.cli.render import counted, stoppable
 from fdsl.data.export.checking import Progress as Told
 from fdsl.data.export.checking import repair as repair_files
 from fdsl.data.export.checking import verify as verify_files
@@ -67,13 +67,18 @@ def run(argv: list[str]) -> None:
     for problem in found.problems:
         print(f"{problem.name}: {problem.what}")
     if found.problems:
+        if found.redrawn:
+            print(f"{found.redrawn:,} images of shards with the right digest were drawn again")
         count = len(found.problems)
         differ = "1 thing differs" if count == 1 else f"{count:,} things differ"
-        mend = ": fdsl repair makes it again" if any(p.mendable for p in found.problems) else ""
+        mendable = sum(problem.mendable for problem in found.problems)
+        mend = (
+            f": fdsl repair mends {'all' if mendable == count else f'{mendable:,}'} of it" if mendable else ""
+        )
         raise DataError(f"{config.folder} must be as its manifest says, but {differ}{mend}")
     redrawn = f", {found.redrawn:,} drawn again alike" if found.redrawn else ""
     print(
-        f"{config.folder}: {found.images:,} images in {found.shards:,} shards as the manifest says{redrawn}"
+        f"{config.folder}: {found.images:,} images in {counted(found.shards)} as the manifest says{redrawn}"
     )
 
 
@@ -86,6 +91,10 @@ def repair(argv: list[str]) -> None:
         print(f"{problem.name}: {problem.what}; {'mended' if problem.mendable else 'left as it is'}")
     mended = sum(problem.mendable for problem in found)
     print(f"{config.folder}: {mended:,} mended" if mended else f"{config.folder}: nothing to mend")
+    if left := len(found) - mended:
+        raise DataError(
+            f"{config.folder} is not as its manifest says yet: {left:,} left, which are not repair's to mend"
+        )
 
 
 @contextmanager

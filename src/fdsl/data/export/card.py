@@ -125,11 +125,11 @@ dataset = load_dataset("imagefolder", data_dir="FOLDER", split="train")"""
     elif config.format == "webdataset":
         first, last = shard_number(plan, 0), shard_number(plan, plan.shards - 1)
         decoded = "decode()" if config.encoding == "npy" else 'decode("pil")'
-        yield f"""import webdataset as wds
+        yield f"""import webdataset as wds  # pip install webdataset
 shards = "FOLDER/{config.split}-{{{first}..{last}}}.tar"
 dataset = wds.WebDataset(shards, shardshuffle=False).{decoded}.to_tuple("{suffix}", "cls")"""
         if config.encoding != "npy":
-            yield f"""from timm.data import create_dataset
+            yield f"""from timm.data import create_dataset  # with webdataset installed
 dataset = create_dataset("wds/name", root="FOLDER", split="{config.split}")"""
         yield _hugging_face(config)
     else:

@@ -93,7 +93,8 @@ class ExportConfig:
             raise InputError(f"split must be a word of letters, such as train, got {self.split!r}")
         if self.format == "folder" and self.split != "train":
             raise InputError(
-                f"split must be left out with folders, got {self.split!r}: name the folder so, out/{self.split}"
+                f"split must be left out with folders, got {self.split!r}: name the folder so, DATASET/{self.split}, "
+                "beside DATASET/train"
             )
 
     @property

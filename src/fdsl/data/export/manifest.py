@@ -13,7 +13,7 @@ from fdsl import __version__
 from fdsl.data.export.config import ExportConfig
 from fdsl.data.export.plan import Plan, make_plan
 from fdsl.data.export.records import Record
-from fdsl.data.export.stores import Store
+from fdsl.data.export.stores import UNFINISHED, Store
 from fdsl.errors import DataError, InputError
 
 MANIFEST_FILE = "manifest.json"
@@ -97,8 +97,11 @@ def _content(store: Store, where: str) -> dict[str, Any]:
         content = json.loads(store.read(MANIFEST_FILE))
         own = isinstance(content, dict) and content.pop("sha256", None) == _checksum(content)
     except FileNotFoundError as error:
+        begun = store.has(UNFINISHED)
         raise InputError(
-            f"{store.target} must hold {MANIFEST_FILE}, as fdsl render leaves it when it is done"
+            f"{store.target} must be finished, but it is not: the fdsl render command that began it goes on"
+            if begun
+            else f"{store.target} must hold {MANIFEST_FILE}, as fdsl render leaves it when it is done"
         ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is damaged: {error}") from error

@@ -65,6 +65,11 @@ def _plan(store: Store) -> dict[str, Any] | None:
 
 def _is_free(store: Store) -> bool:
     """Whether nothing is there yet; False if another process has begun meanwhile, InputError if other files are."""
+    if around := store.inside(MANIFEST_FILE, PLAN_FILE):
+        raise InputError(
+            f"out must not lie inside another export, got {store.target} in {around}: "
+            "readers would take its images for theirs"
+        )
     if store.is_empty():
         return True
     if _plan(store) is None and not is_finished(store):

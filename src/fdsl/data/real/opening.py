@@ -9,7 +9,7 @@ from fdsl.data.real.folders import ClassFolders
 from fdsl.data.real.images import RealImages
 from fdsl.data.real.named import OPENERS
 from fdsl.data.real.parquet import ParquetFolder
-from fdsl.data.real.shards import Shards, TarFolders
+from fdsl.data.real.shards import INFO_FILES, Shards, TarFolders
 from fdsl.data.real.splits import Source, Split, held_out, split_names, with_classes
 from fdsl.errors import DataError, InputError
 
@@ -28,7 +28,7 @@ def open_both(
     Args:
         source: "digits" (scikit-learn's, no download); a folder of Parquet files named train-* and test-* with
             rows of image {bytes, path} and label, as Hugging Face stores them; a folder of class folders, which
-            may lie under train/ and test/ (or val/, validation/); a tar of class folders; or a name that timm's
+            may lie under train/ and test/ (or val/, validation/); a tar of class folders; a folder of WebDataset shards that an _info.json lists; or a name that timm's
             create_dataset takes: torch/cifar10, hfds/NAME, hfids/NAME, tfds/NAME, wds/NAME.
         root: folder of the files of what is named; for wds/ that of the shards.
         train_split: name of the split to train on; None finds it.
@@ -107,6 +107,8 @@ def _find(source: str | Path, root: Path | None, *, named: bool, download: bool)
             f"data must be 'digits' or an existing folder or .tar file, or a name that begins with torch/, hfds/, "
             f"hfids/, tfds/ or wds/, got {name!r}"
         )
+    if any((path / name).is_file() for name in INFO_FILES):
+        return Shards(name, path)
     if parquet := sorted([*path.glob("*.parquet"), *path.glob("*/*.parquet")]):
         return ParquetFolder(path, parquet)
     return ClassFolders(path, named=named)

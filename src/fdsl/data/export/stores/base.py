@@ -64,6 +64,10 @@ class Store(ABC):
     def rest(self) -> None:  # noqa: B027 (most have nothing to let go of)
         """Let go of what only writing needs."""
 
+    def inside(self, *names: str) -> str | None:
+        """Return the nearest folder around the root that holds one of the files, None if there is none."""
+        return None
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file."""
         with self.writing(name) as path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -174,6 +175,12 @@ class Folder(Store):
             file.close()  # who held it has removed it: the lock is another file now
         raise InputError(f"out must be left alone, got {self.target}: something removes {path} all the time")
 
+    def inside(self, *names: str) -> str | None:
+        for folder in self._root.absolute().parents:
+            if any((folder / name).is_file() and _ours(folder / name) for name in names):
+                return str(folder)
+        return None
+
     def is_empty(self) -> bool:
         if self._root.exists() and not self._root.is_dir():
             raise InputError(f"out must be a folder, got {self.target}: it is a file")
@@ -181,6 +188,15 @@ class Folder(Store):
             return True
         with os.scandir(self._root) as entries:
             return all(entry.name == UNFINISHED for entry in entries)
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file is the manifest or plan of an export: others have manifests too."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and "definition" in content and "config" in content
 
 
 def _machine() -> str:
