@@ -28,8 +28,9 @@ def open_both(
     Args:
         source: "digits" (scikit-learn's, no download); a folder of Parquet files named train-* and test-* with
             rows of image {bytes, path} and label, as Hugging Face stores them; a folder of class folders, which
-            may lie under train/ and test/ (or val/, validation/); a tar of class folders; a folder of WebDataset shards that an _info.json lists; or a name that timm's
-            create_dataset takes: torch/cifar10, hfds/NAME, hfids/NAME, tfds/NAME, wds/NAME.
+            may lie under train/ and test/ (or val/, validation/); a tar of class folders; a folder of WebDataset
+            shards that an _info.json lists; or a name that timm's create_dataset takes: torch/cifar10, hfds/NAME,
+            hfids/NAME, tfds/NAME, wds/NAME.
         root: folder of the files of what is named; for wds/ that of the shards.
         train_split: name of the split to train on; None finds it.
         test_split: name of the split to test on; None finds it. Without one a fifth of each class is held out
