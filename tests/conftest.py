@@ -66,3 +66,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for config in configs:
         run_config(config)
     return folder
+
+
+@pytest.fixture(scope="session")
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return an export in each format, to be looked at only."""
+    from fdsl.data.export.exporting import export_dataset
+    from trees import FORMATS, export_config
+
+    made = {form: tmp_path_factory.mktemp("whole") / form for form in FORMATS}
+    for form, out in made.items():
+        export_dataset(export_config(form), out, workers=1)
+    return made
+
+
+@pytest.fixture(params=("folder", "webdataset", "parquet"))
+def out(request: pytest.FixtureRequest, wholes: dict[str, Path], tmp_path: Path) -> Path:
+    """Return a copy of an export, which the test may damage; it is named after its format."""
+    return Path(shutil.copytree(wholes[request.param], tmp_path / request.param))

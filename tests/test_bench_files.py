@@ -13,9 +13,6 @@ from PIL import Image
 from rich.console import Console
 
 import fdsl
-
-pytest.importorskip("deflate")
-
 from fdsl.bench.cases import Case
 from fdsl.bench.files import encoding, peers, throughput
 from fdsl.bench.files.config import BenchFilesConfig

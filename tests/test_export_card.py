@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("timm")
-pytest.importorskip("deflate")
 pytest.importorskip("datasets")
 pytest.importorskip("webdataset")
 yaml = pytest.importorskip("yaml")

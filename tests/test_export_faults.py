@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("deflate")
 pytest.importorskip("pyarrow")
 
 from fdsl.cli import main

@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-pytest.importorskip("deflate")
-
 from fdsl.data.export.encoders import read_picture
 from fdsl.data.export.png import png
 

@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("timm")
-pytest.importorskip("deflate")
 datasets = pytest.importorskip("datasets")
 wds = pytest.importorskip("webdataset")
 

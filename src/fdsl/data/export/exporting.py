@@ -96,8 +96,7 @@ def export_dataset(
             except FileNotFoundError:  # another process has finished it meanwhile, and cleared away
                 if not unfinished.is_finished(store):
                     raise
-    if not unfinished.is_finished(store):
-        assert made is not None
+    if made is not None and not unfinished.is_finished(store):
         return made
     unfinished.clear(store)
     return made if made is not None and not made.missing else _complete(layout, store, made)

@@ -117,11 +117,10 @@ class Folder(Store):
         return (self._root / name).open("rb")
 
     def names(self, folder: str = "") -> Iterator[str]:
-        top = self._root / folder
-        for place, folders, files in os.walk(top):
+        for place, folders, files in os.walk(self._root / folder):
             folders.sort()
-            base = Path(place).relative_to(self._root)
-            yield from ((base / file).as_posix() for file in sorted(files))
+            base = os.path.relpath(place, self._root)  # text: of millions of files, paths would take minutes
+            yield from sorted(files) if base == os.curdir else (f"{base}/{file}" for file in sorted(files))
 
     def size(self, name: str) -> int | None:
         try:
