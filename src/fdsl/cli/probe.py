@@ -15,9 +15,10 @@ def run(argv: list[str]) -> None:
     import rich
 
     from fdsl.evaluate.probing.probing import FILES, probe
-    from fdsl.evaluate.probing.result import shape_line, table
+    from fdsl.evaluate.probing.result import heading, shape_line, table
 
     result = probe(config)
+    print(heading(result))
     rich.get_console().print(table(result))
     print(shape_line(result))
     for note in result.notes:

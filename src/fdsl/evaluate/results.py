@@ -26,7 +26,11 @@ def check_result_folder(field: str, folder: str | Path, what: str, files: Collec
         InputError: something else is there, or it is the current folder, which cannot be replaced.
     """
     path = Path(folder).resolve()
-    if path == Path.cwd() or not path.is_dir() or not any(path.iterdir()):
+    if path == Path.cwd():
+        raise InputError(
+            f"{field} must not be the current folder, got {folder}: it is put in place as a whole"
+        )
+    if not path.is_dir() or not any(path.iterdir()):
         return check_new_folder(field, folder)
     foreign = sorted(one.name for one in path.iterdir() if one.name not in files and not is_leftover(one))
     if foreign or not _is_result(path / f"{what}.json", what):

@@ -79,14 +79,18 @@ class ProbeResult:
         }
 
 
+def heading(result: ProbeResult) -> str:
+    """Say in a line what was probed on what."""
+    seeds = f", {len(result.seeds)} seeds" if len(result.seeds) > 1 else ""
+    return (
+        f"{result.weights}: {result.labels:,} labelled images and {result.test_images:,} test images of {result.data}, "
+        f"{len(result.classes)} classes{seeds}"
+    )
+
+
 def table(result: ProbeResult) -> Table:
     """Return the table for the screen: a column a classifier."""
-    seeds = f", {len(result.seeds)} seeds" if len(result.seeds) > 1 else ""
-    shown = Table(
-        title=f"{result.weights} on {result.test_images:,} test images of {result.data}, "
-        f"{result.labels:,} labels, {len(result.classes)} classes{seeds}",
-        title_justify="left",
-    )
+    shown = Table()
     shown.add_column("%")
     for name in result.scores:
         shown.add_column(CLASSIFIERS[name], justify="right")

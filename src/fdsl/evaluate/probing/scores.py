@@ -62,7 +62,7 @@ def said_of(classifier: Any, features: Numbers, labels: Labels, classes: list[st
     return Said(predictions=predictions, brier=brier_score(shares, label_shares))
 
 
-def wilson(share: float, count: int) -> Interval:
+def wilson(share: float, count: float) -> Interval:
     """Return the 95% interval of a share of `count` images, 0..1.
 
     Source: Wilson, JASA 22(158), 1927. Of the mean of several seeds' shares it is a little too wide: an image that some
@@ -70,12 +70,13 @@ def wilson(share: float, count: int) -> Interval:
 
     Args:
         share: 0..1.
-        count: images, 1 or more.
+        count: images, more than 0.
     """
     square = Z95**2 / count
     middle = (share + square / 2) / (1 + square)
     reach = Z95 / (1 + square) * math.sqrt(share * (1 - share) / count + square / (4 * count))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+    # at 0 and 1 an end is the share itself, which rounding may pass
+    return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))
 
 
 def deviation(values: Sequence[float]) -> float | None:
