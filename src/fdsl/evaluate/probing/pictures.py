@@ -43,7 +43,7 @@ def picture_calibration(result: ProbeResult, path: Path) -> None:
         for column, (name, score) in enumerate(result.scores.items()):
             _reliability(axes[0, column], name, score, len(result.seeds))
             _counts(axes[1, column], name, score)
-        axes[0, 0].set_ylabel("right")
+        axes[0, 0].set_ylabel("right, with 95% intervals")
         axes[1, 0].set_ylabel("answers")
 
     _save(path, (7.2, 5.0), draw)
