@@ -18,7 +18,7 @@ from fdsl.errors import DataError
 from fdsl.evaluate.confusion import confusion_png, read_confusion
 from fdsl.evaluate.figures import Numbers
 from fdsl.evaluate.reporting.entries import Training
-from fdsl.evaluate.reporting.page import Picture
+from fdsl.evaluate.reporting.page import Picture, few_colours
 from fdsl.train.finetuning.answers import CONFUSION_FILE, PREDICTIONS_FILE
 
 BINS = 10
@@ -77,9 +77,9 @@ def confusion(trainings: Sequence[Training]) -> list[Picture]:
         if not tables or any(names != tables[0][0] for names, _ in tables):
             continue
         counts = np.sum([counts for _, counts in tables], axis=0)
-        image = Image.open(io.BytesIO(confusion_png(tables[0][0], counts))).convert("RGB")
+        image = Image.open(io.BytesIO(confusion_png(tables[0][0], counts)))
         seeds = f", {len(tables)} seeds together" if len(tables) > 1 else ""
-        pictures.append(Picture(image=image, caption=f"{training.name}{seeds}"))
+        pictures.append(Picture(image=few_colours(image), caption=f"{training.name}{seeds}"))
     return pictures
 
 

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fdsl.errors import DataError
 from fdsl.evaluate.reporting.entries import Entries, Outcome, What, printable
-from fdsl.evaluate.reporting.page import Picture, Table, fact
+from fdsl.evaluate.reporting.page import Picture, Table, fact, few_colours
 from fdsl.evaluate.reporting.tables import NOTHING, percent, percents
 
 WIDEST = 1400
@@ -192,4 +192,4 @@ def _picture(path: Path, caption: str) -> Picture:
         raise DataError(f"{path} must be a picture, but cannot be read: {error}") from error
     if image.width > WIDEST:
         image = image.resize((WIDEST, round(image.height * WIDEST / image.width)), Image.Resampling.LANCZOS)
-    return Picture(image=image, caption=printable(caption))
+    return Picture(image=few_colours(image), caption=printable(caption))

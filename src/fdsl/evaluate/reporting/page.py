@@ -65,6 +65,13 @@ def data_uri(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def few_colours(image: Image.Image) -> Image.Image:
+    """Return a drawing in 256 colours of its own, without dithering, which takes a third of the bytes."""
+    if image.mode == "L":
+        return image
+    return image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+
+
 def count(number: float) -> str:
     """Return a whole number with thousands set apart: 448,000."""
     return f"{round(number):,}"

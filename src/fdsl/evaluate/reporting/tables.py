@@ -252,7 +252,7 @@ def machines(entries: Entries) -> Table:
         rows.append(
             [
                 one.name,
-                begun.replace("T", " "),
+                begun[:16].replace("T", " "),
                 devices,
                 processes,
                 fact([f"{k} {v}" for k, v in versions.items()]),

@@ -42,6 +42,7 @@ def render(config: ReportConfig, now: str) -> str:
     names = [row.name for row in rows]
     more = f" and {len(names) - TITLE_NAMES} more" if len(names) > TITLE_NAMES else ""
     content: dict[str, Any] = {
+        **_answered(entries),  # first: it finds damaged tables before anything is drawn
         "title": printable(config.title or ", ".join(names[:TITLE_NAMES]) + more),
         "subtitle": f"fdsl report {__version__}, {now}",
         "marks": charts.MARKS,
@@ -54,7 +55,6 @@ def render(config: ReportConfig, now: str) -> str:
         "drawn": seeing.drawn(entries),
         "real": seeing.real(entries),
         **_learned(entries),
-        **_answered(entries),
         **_looked(config, entries),
     }
     return fill("runs.html.j2", content)
@@ -75,11 +75,10 @@ def _learned(entries: Entries) -> dict[str, Any]:
 def _answered(entries: Entries) -> dict[str, Any]:
     """Return accuracies class by class, and what was answered."""
     tuned = entries.of("finetune")
-    by_class = [(chart, tables.by_class(chart.trainings)) for chart in charts.classes(tuned)]
     answered = [(one, answers) for one in tuned if (answers := read_answers(one)) is not None]
     return {
-        "by_class": by_class,
         "confusion": confusion(tuned),
+        "by_class": [(chart, tables.by_class(chart.trainings)) for chart in charts.classes(tuned)],
         "calibration": charts.calibration(answered),
         "calibrated": [
             (one.name, spread(one.shares("accuracy")), answers.error) for one, answers in answered
