@@ -1,0 +1,17 @@
+"""Pages: numbers and pictures of runs, each page one HTML file that needs no other.
+
+config.py      what a report of runs is told
+entries.py     from folders to trainings and results
+judging.py     which of them may be compared
+tables.py, charts.py, answers.py, outcomes.py, examples.py, seeing.py     what the page shows
+writing.py     the page of runs
+demo.py        the page of a demo
+page.py        what both share; templates/ has their words
+"""
+
+from __future__ import annotations
+
+from fdsl.evaluate.reporting.config import ReportConfig
+from fdsl.evaluate.reporting.writing import report
+
+__all__ = ["ReportConfig", "report"]
