@@ -18,7 +18,6 @@ from fdsl.evaluate.quality.config import InspectConfig
 from fdsl.evaluate.quality.inspecting import Inspection, Told, inspect, quartiles
 from fdsl.evaluate.quality.writing import PICTURE_FILE, check_out, write_inspection
 
-
 WIDTH = 110
 
 
@@ -130,5 +129,5 @@ def _of_images(found: Inspection) -> Iterator[tuple[str, str, str, str]]:
 def _three(values: object, unit: str = "") -> str:
     """Return the three quartiles, to three digits at most."""
     _, *inner, _ = quartiles(values)  # type: ignore[arg-type]
-    digits = 0 if max(map(abs, inner)) >= 10 else 2
+    digits = 0 if max(map(abs, inner)) >= 10 else 1 if unit else 2
     return " ".join(f"{value:.{digits}f}" for value in inner) + unit

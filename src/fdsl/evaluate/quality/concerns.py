@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fdsl.evaluate.quality.inspecting import Inspection
 from fdsl.evaluate.quality.ranges import Split
 
@@ -35,10 +38,11 @@ def _saturated(found: Inspection) -> Iterator[str]:
         yield f"{_images(found, found.saturated)} are saturated: they {what}. {where}"
 
 
-def _where(found: Inspection, shown: Sequence[bool], split: Split | None) -> str:
+def _where(found: Inspection, shown: NDArray[np.bool_], split: Split | None) -> str:
     """Say which range the images come from, or, where none tells, which categories have most of them."""
     if split is not None:
-        return f"{percent(split.recall)} of them have {split}; of the images there, {percent(split.precision)} are so."
+        which = "All" if split.recall == 1 else percent(split.recall)
+        return f"{which} of them have {split}, and of the images there {percent(split.precision)} are so."
     counts = sum_by_category(found, shown)
     order = sorted(range(len(counts)), key=lambda place: (-counts[place], place))
     worst = [found.numbers[place] for place in order[:NAMED] if counts[place]]
@@ -46,14 +50,9 @@ def _where(found: Inspection, shown: Sequence[bool], split: Split | None) -> str
     return f"They lie in {affected} of {len(counts)} categories, most in {_listed(worst)}; no one range tells which."
 
 
-def _with(recall: float) -> str:
-    return "All of them have" if recall == 1 else f"{percent(recall)} of them have"
-
-
-def sum_by_category(found: Inspection, shown: Sequence[bool]) -> list[int]:
+def sum_by_category(found: Inspection, shown: NDArray[np.bool_]) -> list[int]:
     """Return how many of each category's images show something."""
-    each = found.config.instances
-    return [int(sum(shown[begin : begin + each])) for begin in range(0, len(shown), each)]
+    return [int(count) for count in shown.reshape(-1, found.config.instances).sum(axis=1)]
 
 
 def _identical(found: Inspection) -> Iterator[str]:
@@ -88,7 +87,7 @@ def _inseparable(found: Inspection) -> Iterator[str]:
         yield "All images have the same descriptor: they do not differ in any way that is measured."
 
 
-def _images(found: Inspection, shown: Sequence[bool]) -> str:
+def _images(found: Inspection, shown: NDArray[np.bool_]) -> str:
     count, total = int(sum(shown)), len(found.blank)
     return f"{count:,} of {total:,} images ({percent(count / total)})"
 

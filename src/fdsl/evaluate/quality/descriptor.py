@@ -9,9 +9,9 @@ families, so that none outweighs the others and a distance means the same in eve
     colours      6  colour families only: mean, deviation and skew of two chromas (Stricker and Orengo, SPIE 1995)
 
 None says where anything is, because that is what most families vary within a category. With 4 x 4 histograms of
-gradients (Dalal and Triggs, CVPR 2005) and an 8 x 8 grid of grays as further blocks of equal weight, the separability of
-FractalDB, whose instances are flipped, fell from 1.00 to 0.27 and that of RCDB from 0.24 to 0.13; it rose where instances
-stay in place, that of MVFractalDB from 0.65 to 0.80 (100 categories, 8 images of each).
+gradients (Dalal and Triggs, CVPR 2005) and an 8 x 8 grid of grays as further blocks of equal weight, the separability
+of FractalDB, whose instances are flipped, fell from 1.00 to 0.27 and that of RCDB from 0.24 to 0.13; it rose where
+instances stay in place, that of MVFractalDB from 0.65 to 0.80 (100 categories, 8 images of each).
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -31,11 +30,11 @@ def draw_picture(found: Inspection, warnings: Sequence[str]) -> bytes:
     with mpl.rc_context(light_style()):
         figure = Figure(figsize=(10.4, 8.2), layout="constrained")
         figure.patch.set_facecolor(LIGHT[PAPER])
-        above, below = figure.subfigures(2, 1, height_ratios=(1, 1.12))
-        left, right = above.subfigures(1, 2, width_ratios=(1.75, 1))
+        above, below = np.ravel(figure.subfigures(2, 1, height_ratios=(1, 1.12)))
+        left, right = np.ravel(above.subfigures(1, 2, width_ratios=(1.75, 1)))
         _strips(left, found)
         _histogram(right.subplots(), found)
-        left, right = below.subfigures(1, 2, width_ratios=(1, 1.25))
+        left, right = np.ravel(below.subfigures(1, 2, width_ratios=(1, 1.25)))
         _distances(left.subplots(), found)
         _pairs(right, found)
         figure.suptitle(title(found, len(warnings)), x=0.008, ha="left", fontsize=11, color=LIGHT[INK])
@@ -162,10 +161,9 @@ def _pairs(place: SubFigure, found: Inspection) -> None:
         f"The most similar {what}: distance over spread", x=0.02, ha="left", fontsize=9.5, color=LIGHT[INK]
     )
     places = place.subplots(-(-len(pairs) // 2), 2 if len(pairs) > 1 else 1, squeeze=False)
-    for axes, (a, b) in itertools.zip_longest(places.flat, pairs, fillvalue=(-1, -1)):
+    for axes in places.flat:
         axes.set_axis_off()
-        if a < 0:
-            continue
+    for axes, (a, b) in zip(places.flat, pairs, strict=False):
         axes.imshow(_side_by_side(found, a, b), interpolation="antialiased")
         spread = found.spreads.pairs[a, b]
         ratio = f"{found.spreads.between[a, b] / spread:.2f}" if spread > 0 else "no spread"
@@ -174,7 +172,7 @@ def _pairs(place: SubFigure, found: Inspection) -> None:
 
 
 def _side_by_side(found: Inspection, a: int, b: int) -> NDArray[np.uint8]:
-    """Return the first images of two categories in a row, those of each in frames and a gap between, uint8 [H, W, 3]."""
+    """Return the first images of two categories in a row, a gap between them, uint8 [H, W, 3]."""
     each = min(EACH, found.config.instances)
     rows = [
         np.asarray(grid(_redrawn(found, part * found.config.instances + np.arange(each))[None]))
