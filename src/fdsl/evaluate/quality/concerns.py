@@ -71,7 +71,7 @@ def _alike(found: Inspection) -> Iterator[str]:
     pairs = [f"{found.numbers[a]} and {found.numbers[b]}" for a, b in found.duplicates]
     share = percent(found.involved / len(found.numbers))
     yield (
-        f"{found.involved} of {len(found.numbers)} categories ({share}) have a near duplicate among those, "
+        f"{found.involved} of {len(found.numbers)} categories ({share}) have a near duplicate among them, "
         f"{len(pairs):,} {'pair' if len(pairs) == 1 else 'pairs'} in all, the most alike {_listed(pairs, '; ')}."
     )
 

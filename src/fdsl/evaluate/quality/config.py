@@ -50,9 +50,9 @@ class InspectConfig:
     """An image is blank if less than this share of its pixels is drawn on, or if all pixels are equal."""
     saturated: float = 0.95
     """An image is saturated if more than this share of its pixels is drawn on."""
-    near: float = 0.5
+    near: float = 0.25
     """Two categories are near duplicates if their means lie no farther apart than this times the spread within them, as
-    far as so few images tell, and a quarter of their images at least is nearer to one of the other."""
+    far as so few images tell, and their images mix: for 40% or more the nearest of both is the other's."""
     threads: int | None = None
     """CPU threads that draw; None is as many as there are cores."""
     out: Path | None = None

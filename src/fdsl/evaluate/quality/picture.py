@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -19,7 +20,7 @@ from fdsl.render import Renderer
 
 COLUMNS = 8
 """Images of a strip."""
-PAIRS, EACH = 6, 3
+PAIRS, EACH = 6, 4
 """Pairs of categories, and images of each category."""
 DOTS_PER_INCH = 160
 FOREGROUND = "#8a8f96"
@@ -30,17 +31,23 @@ def draw_picture(found: Inspection, warnings: Sequence[str]) -> bytes:
     with mpl.rc_context(light_style()):
         figure = Figure(figsize=(10.4, 8.2), layout="constrained")
         figure.patch.set_facecolor(LIGHT[PAPER])
-        above, below = np.ravel(figure.subfigures(2, 1, height_ratios=(1, 1.12)))
-        left, right = np.ravel(above.subfigures(1, 2, width_ratios=(1.75, 1)))
+        above, below = _halves(figure, 2, 1, height_ratios=(1, 1.12))
+        left, right = _halves(above, 1, 2, width_ratios=(1.75, 1))
         _strips(left, found)
         _histogram(right.subplots(), found)
-        left, right = np.ravel(below.subfigures(1, 2, width_ratios=(1, 1.25)))
+        left, right = _halves(below, 1, 2, width_ratios=(1, 1.25))
         _distances(left.subplots(), found)
         _pairs(right, found)
         figure.suptitle(title(found, len(warnings)), x=0.008, ha="left", fontsize=11, color=LIGHT[INK])
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _halves(place: Figure | SubFigure, rows: int, columns: int, **ratios: Any) -> tuple[SubFigure, SubFigure]:
+    parts: Any = place.subfigures(rows, columns, **ratios)  # an array, as long as there are several
+    first, second = parts
+    return first, second
 
 
 def title(found: Inspection, warnings: int) -> str:
@@ -154,7 +161,7 @@ def _distances(axes: Axes, found: Inspection) -> None:
 
 
 def _pairs(place: SubFigure, found: Inspection) -> None:
-    """Show the most similar pairs of categories, near duplicates first, side by side."""
+    """Show the most similar pairs of categories, near duplicates first: one above the other, pairs side by side."""
     pairs = shown_pairs(found)
     what = "near duplicates" if len(found.duplicates) >= len(pairs) else "pairs of categories"
     place.suptitle(
@@ -164,22 +171,19 @@ def _pairs(place: SubFigure, found: Inspection) -> None:
     for axes in places.flat:
         axes.set_axis_off()
     for axes, (a, b) in zip(places.flat, pairs, strict=False):
-        axes.imshow(_side_by_side(found, a, b), interpolation="antialiased")
+        axes.imshow(_one_above_the_other(found, a, b), interpolation="antialiased")
         spread = found.spreads.pairs[a, b]
         ratio = f"{found.spreads.between[a, b] / spread:.2f}" if spread > 0 else "no spread"
         axes.set_title(f"{found.numbers[a]} and {found.numbers[b]}: {ratio}", loc="left", fontsize=7.8,
                        color=LIGHT[INK], pad=3)  # fmt: skip
 
 
-def _side_by_side(found: Inspection, a: int, b: int) -> NDArray[np.uint8]:
-    """Return the first images of two categories in a row, a gap between them, uint8 [H, W, 3]."""
+def _one_above_the_other(found: Inspection, a: int, b: int) -> NDArray[np.uint8]:
+    """Return the first images of two categories, a line each, in gray frames, uint8 [H, W, 3]."""
     each = min(EACH, found.config.instances)
-    rows = [
-        np.asarray(grid(_redrawn(found, part * found.config.instances + np.arange(each))[None]))
-        for part in (a, b)
-    ]
-    gap = np.full((rows[0].shape[0], found.config.size // 4, 3), 255, np.uint8)
-    return np.concatenate([rows[0], gap, rows[1]], axis=1)
+    chosen = np.array([[a], [b]]) * found.config.instances + np.arange(each)
+    images = _redrawn(found, chosen.reshape(-1))
+    return np.asarray(grid(images.reshape(2, each, *images.shape[1:])))
 
 
 def shown_pairs(found: Inspection) -> list[tuple[int, int]]:

@@ -1,0 +1,491 @@
+"""`fdsl inspect`: exact measures of made-up vectors and pixels, every family, and the command from end to end."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fdsl
+from fdsl.cli.app import main
+from fdsl.errors import InputError
+from fdsl.evaluate.quality.concerns import concerns, percent
+from fdsl.evaluate.quality.config import InspectConfig
+from fdsl.evaluate.quality.descriptor import averaged, block_lengths, describe
+from fdsl.evaluate.quality.inspecting import inspect, spread_evenly
+from fdsl.evaluate.quality.measures import (
+    chance,
+    mixing,
+    near_duplicates,
+    neighbours,
+    separability,
+    silhouette,
+    spreads,
+)
+from fdsl.evaluate.quality.pixels import has_background, read_pixels, repeats
+from fdsl.evaluate.quality.ranges import best_split, parameter_columns
+from fdsl.formulas import altered_family
+
+FAMILIES = sorted(fdsl.families())
+TINY = {"size": 32, "lines": "crisp", "threads": 1}
+NO_BACKGROUND = {"MultiFractal", "PerlinNoiseDB"}
+
+
+def tiny(name: str, **fields: object) -> InspectConfig:
+    return InspectConfig(**{"family": name, "categories": 4, "instances": 3, **TINY, **fields})
+
+
+# Descriptors
+
+
+@pytest.mark.parametrize("size", [32, 64, 100, 128])
+def test_averaging_is_pillow_s_box(size: int) -> None:
+    plane = np.random.default_rng(size).random((size, size), np.float32)
+    expected = Image.fromarray(plane).resize((16, 16), Image.Resampling.BOX)
+    np.testing.assert_allclose(averaged(plane[None], 16)[0], np.asarray(expected), atol=1e-6)
+
+
+def test_descriptors_do_not_know_where_a_drawing_lies() -> None:
+    image = np.full((64, 64), 255, np.uint8)
+    image[10:20, 12:30] = 40
+    image[14:18, 20:24] = 180
+    moved = np.roll(image, (21, 17), axis=(0, 1))
+    one, other, bent = describe(np.stack([image, moved, image.T]))
+    np.testing.assert_allclose(one, other, atol=2e-5)
+    assert np.linalg.norm(one - bent) > 0.05, "but which way it lies"
+
+
+def test_descriptors_do_not_depend_on_the_size_an_image_is_repeated_to() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64), np.uint8)
+    larger = image.repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_allclose(describe(image), describe(larger), atol=2e-5)
+
+
+@pytest.mark.parametrize("frequency", [1.5, 3, 6, 12, 24])
+@pytest.mark.parametrize("direction", [0, 4])
+def test_a_wave_passes_the_filter_of_its_frequency_and_direction(frequency: float, direction: int) -> None:
+    whole = round(frequency + 0.1)  # a plane holds whole periods
+    wave = 127 + 100 * np.cos(2 * np.pi * whole * np.arange(64) / 64)
+    across = np.broadcast_to(wave, (64, 64))
+    image = (across if direction == 0 else across.T).astype(np.uint8)
+    energies = describe(image[None])[0, :40].reshape(5, 8)
+    strongest = np.unravel_index(energies.argmax(), energies.shape)
+    assert strongest == ([1.5, 3, 6, 12, 24].index(frequency), direction)
+
+
+def test_gray_images_in_colour_differ_in_no_chroma() -> None:
+    gray = np.random.default_rng(1).integers(0, 256, (3, 64, 64), np.uint8)
+    colour = np.repeat(gray[..., None], 3, axis=-1)
+    found = describe(colour)
+    assert found.shape == (3, sum(block_lengths(3).values()))
+    assert describe(gray).shape == (3, sum(block_lengths(1).values()))
+    # three blocks instead of two share the length
+    np.testing.assert_allclose(found[:, :56] * math.sqrt(3 / 2), describe(gray), atol=1e-4)
+    np.testing.assert_allclose(found[:, 56:], 0, atol=1e-5)
+    red = colour.copy()
+    red[..., 0] = 255
+    assert (np.abs(describe(red)[:, 56:]).max(axis=1) > 0.5).all()
+
+
+# Measures
+
+
+def clouds(centres: list[float], instances: int = 6, width: float = 0.1, seed: int = 0) -> np.ndarray:
+    """Return Gaussian clouds of three dimensions, a category each, centres along the first."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(0, width, (len(centres), instances, 3))
+    vectors[..., 0] += np.array(centres)[:, None]
+    return vectors.reshape(-1, 3)
+
+
+@pytest.mark.parametrize("count", [12, 240])
+def test_neighbours_are_those_of_brute_force(count: int) -> None:
+    sklearn_metrics = pytest.importorskip("sklearn.metrics")
+    neighbors = pytest.importorskip("sklearn.neighbors")
+    selection = pytest.importorskip("sklearn.model_selection")
+    vectors = clouds([0.1 * k for k in range(count // 3)], instances=3, width=0.05)
+    labels = np.arange(count) // 3
+    found = neighbours(vectors, 3)
+    judged = selection.cross_val_score(
+        neighbors.KNeighborsClassifier(1, algorithm="brute"), vectors, labels, cv=selection.LeaveOneOut()
+    )
+    np.testing.assert_allclose(separability(found, 3), judged.reshape(-1, 3).mean(axis=1))
+    assert 0.2 < judged.mean() < 1
+    assert silhouette(found, 3) == pytest.approx(sklearn_metrics.silhouette_score(vectors, labels))
+
+
+def test_distances_are_computed_in_blocks_without_a_seam() -> None:
+    vectors = clouds([0.01 * k for k in range(300)], instances=2)
+    found = neighbours(vectors, 2)
+    apart = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    expected = apart.reshape(600, 300, 2).sum(axis=2)
+    expected[np.arange(600), np.arange(600) // 2] *= 2  # the own one is no other
+    np.testing.assert_allclose(found.mean, expected / 2, atol=1e-6)
+
+
+def test_equal_images_count_for_their_part() -> None:
+    vectors = np.zeros((6, 2))
+    found = neighbours(vectors, 2)
+    np.testing.assert_allclose(separability(found, 2), 1 / 3)
+    assert silhouette(found, 2) == 0
+    assert (mixing(found, 2) == 0.5 - 0.5 * np.eye(3)).all()
+    assert chance(3, 2) == 0.2
+
+
+def test_spreads_by_hand() -> None:
+    vectors = np.array([[0.0, 0], [2, 0], [10, 0], [10, 4]])
+    found = spreads(vectors, 2)
+    np.testing.assert_allclose(found.within, np.sqrt([2, 8]))
+    assert found.between[0, 1] == pytest.approx(math.hypot(9, 2))
+    assert found.between[0, 0] == math.inf
+    assert found.pairs[0, 1] == pytest.approx(math.sqrt(5))
+    # variances: 5 within; 85 / 2 between the means, of which 5 / 2 are due to two images a mean
+    assert found.overall == pytest.approx(math.sqrt(5 + 42.5 - 2.5))
+    assert found.compactness == pytest.approx(math.sqrt(5 / 45))
+    assert found.reach(0.5) == pytest.approx(math.sqrt(0.25 + 1))
+
+
+def test_compactness_of_one_cloud_is_one_and_of_points_zero() -> None:
+    assert spreads(clouds([0.0] * 400), 6).compactness == pytest.approx(1, abs=0.02)
+    assert spreads(clouds([0, 1, 2, 3], width=0), 6).compactness == 0
+    assert spreads(np.ones((4, 3)), 2).compactness == 0
+
+
+def test_near_duplicates_are_the_pairs_that_are_one() -> None:
+    vectors = clouds([0, 0, 5, 9, 9, 9], instances=12)
+    measured, found = spreads(vectors, 12), neighbours(vectors, 12)
+    pairs = near_duplicates(measured, mixing(found, 12), 0.5)
+    assert sorted(pairs) == [(0, 1), (3, 4), (3, 5), (4, 5)]
+
+
+def test_wide_categories_that_do_not_mix_are_no_duplicates() -> None:
+    """Two modes each, as of flipped instances: the means are one, no image is nearer to the other category."""
+    vectors = np.array([[-5.0, 0], [-5, 0.1], [5, 0], [5, 0.1], [0, -5], [0.1, -5], [0, 5], [0.1, 5]])
+    measured, found = spreads(vectors, 4), neighbours(vectors, 4)
+    assert measured.between[0, 1] < 0.5 * measured.pairs[0, 1]
+    assert near_duplicates(measured, mixing(found, 4), 0.5) == []
+
+
+# Pixels
+
+
+def test_pixels_of_a_hand_drawn_mask() -> None:
+    images = np.full((4, 32, 32), 255, np.uint8)
+    images[0, 4:8, 10:20] = 0
+    images[1, 0, 0] = images[1, 31, 31] = 254
+    images[3] = 7
+    found = read_pixels(images, 255)
+    np.testing.assert_allclose(found.fill, np.array([40, 2, 0, 1024]) / 1024)
+    np.testing.assert_allclose(found.box, np.array([40, 1024, 0, 1024]) / 1024)
+    assert found.border.tolist() == [False, True, False, True]
+    assert found.constant.tolist() == [False, False, True, True]
+    np.testing.assert_allclose(found.contrast, [image.std() for image in images])
+    colour = np.repeat(images[..., None], 3, axis=-1)
+    colour[2, 5, 5, 1] = 0
+    assert read_pixels(colour, 255).fill[2] == 1 / 1024
+
+
+def test_repeats_within_and_across() -> None:
+    digest = np.array([b"a", b"b", b"b", b"b", b"c", b"a", b"d", b"e"], object)
+    found = repeats(digest, 2)
+    assert found.within == (1,)
+    assert found.across == ((0, 1), (0, 2))
+    assert found.images == 5
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_backgrounds(name: str) -> None:
+    family = fdsl.family(name, classes=2)
+    for drawn in (family, altered_family(family, "width=2")):
+        assert has_background(drawn.table(0, [0], [0])) == (name not in NO_BACKGROUND)
+    assert has_background(fdsl.family("MultiFractal", variant="black").table(0, [0], [0]))
+
+
+# Ranges
+
+
+def test_a_range_that_separates_is_found() -> None:
+    rng = np.random.default_rng(2)
+    strokes, noise = np.repeat(rng.integers(1, 100, 100), 4), rng.random(400)
+    found = best_split({"noise": noise, "strokes": strokes.astype(float)}, strokes <= 20, 4)
+    assert found is not None
+    assert (found.parameter, found.below, found.precision, found.recall) == ("strokes", True, 1, 1)
+    assert found.limit == strokes[strokes <= 20].max()
+    assert found.images == (strokes <= 20).sum()
+    above = best_split({"strokes": strokes.astype(float)}, strokes > 60, 4)
+    assert above is not None
+    assert str(above) == f"strokes >= {strokes[strokes > 60].min()}"
+
+
+def test_where_chance_alone_is_at_work_no_range_is_named() -> None:
+    named = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        columns = {str(n): np.repeat(rng.random(50), 4) for n in range(8)} | {"own": rng.random(200)}
+        # categories have it, not images: four of a kind are no more evidence than one
+        named += best_split(columns, np.repeat(rng.random(50) < 0.1, 4), 4) is not None
+        named += best_split(columns, rng.random(200) < 0.1, 4) is not None
+    assert named <= 2
+
+
+def test_too_few_or_all_are_no_effect() -> None:
+    values = {"x": np.arange(40.0)}
+    assert best_split(values, np.arange(40) < 3, 2) is None
+    assert best_split(values, np.ones(40, bool), 2) is None
+    assert best_split({"x": np.ones(40)}, np.arange(40) < 20, 2) is None
+
+
+def test_parameters_are_those_an_image_is_drawn_from() -> None:
+    family = fdsl.RCDB(classes=20)
+    k, i = np.arange(20).repeat(2), np.tile(np.arange(2), 20)
+    columns = parameter_columns(family, 3, k, i)
+    table = family.table(3, k, i)
+    np.testing.assert_array_equal(columns["strokes"], table.strokes)
+    np.testing.assert_array_equal(columns["vertices"], table.vertices)
+    np.testing.assert_allclose(columns["radius"] * columns["oval_x"], table.start[:, 0], rtol=1e-4, atol=1e-3)
+    maps = parameter_columns(fdsl.family("Contractive", classes=5), 0, np.arange(5), np.zeros(5, int))
+    system = fdsl.family("Contractive", classes=5).category(0, 4)
+    assert maps["number of maps"][4] == len(system["maps"])
+    assert maps["sum of |det|"][4] == pytest.approx(
+        sum(abs(a * d - b * c) for a, b, c, d, *_ in system["maps"])
+    )
+
+
+# The whole
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_can_be_inspected(name: str) -> None:
+    done: list[tuple[int, int]] = []
+    config = tiny(name, classes=6)
+    found = inspect(config, lambda *told: done.append(told))
+    assert done[-1] == (12, 12)
+    assert found.numbers.tolist() == [0, 1, 3, 5]
+    told = found.to_json()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["what"] == "inspect"
+    assert told["family"] == name
+    assert 0 <= told["separability"] <= 1
+    assert told["blank"] == found.blank.mean()
+    assert told["fill"]["applicable"] == (name not in NO_BACKGROUND)
+    assert (told["saturated"] is None) == (name in NO_BACKGROUND)
+    if told["fill"]["applicable"]:
+        assert sum(told["fill"]["histogram"]["images"]) == 12
+    assert all(len(row) > 20 for row in concerns(found))
+
+
+def test_an_inspection_depends_on_its_configuration_alone() -> None:
+    one, other = (inspect(tiny("RCDB", threads=threads)).to_json() for threads in (1, 2))
+    del one["seconds"], other["seconds"]
+    assert one == other
+    assert inspect(tiny("RCDB", seed=1)).to_json()["separability"] != pytest.approx(-1)
+    moved = inspect(tiny("RCDB", seed=1)).to_json()
+    assert moved["compactness"] != one["compactness"]
+
+
+def test_images_without_anything_are_blank_and_alike() -> None:
+    found = inspect(tiny("RCDB", categories=5, instances=4, options=("radius=[0,0]", "strokes=[1,1]", "noise=[0,0]",
+                                                                   "drift=[0,0]"), size=64))  # fmt: skip
+    assert found.blank.all()
+    assert found.blank_range is None, "all are: no range tells any"
+    warned = concerns(found)
+    assert warned[0].startswith(
+        "20 of 20 images (100%) are blank: they draw on less than 0.5% of their pixels."
+    )
+
+
+def test_a_range_of_strokes_that_leaves_images_blank_is_named() -> None:
+    config = tiny("RCDB", categories=60, instances=4, options=("radius=[0,3]",), blank=0.02, size=64)
+    found = inspect(config)
+    assert found.blank_range is not None
+    assert found.blank_range.parameter == "strokes"
+    assert found.blank_range.below
+    strokes = np.array([config.base().category(0, int(k))["strokes"] for k in found.numbers]).repeat(4)
+    inside = strokes <= found.blank_range.limit
+    assert found.blank_range.precision == pytest.approx(found.blank[inside].mean())
+    assert found.blank_range.recall == pytest.approx(found.blank[inside].sum() / found.blank.sum())
+    assert str(found.blank_range) in concerns(found)[0]
+
+
+def test_identical_images_are_named() -> None:
+    found = inspect(
+        tiny("RCDB", options=("radius=[0,0]", "strokes=[1,1]", "noise=[0,0]", "drift=[0,0]"), instances=6)
+    )
+    assert found.repeats.images == sum(
+        (found.pixels.digest == key).sum()
+        for key in set(found.pixels.digest)
+        if (found.pixels.digest == key).sum() > 1
+    )
+
+
+def test_categories_are_spread_from_the_first_to_the_last() -> None:
+    assert spread_evenly(3, 11).tolist() == [0, 5, 10]
+    assert spread_evenly(7, 7).tolist() == list(range(7))
+    for classes in (200, 201, 999, 1000):
+        chosen = spread_evenly(200, classes)
+        assert len(set(chosen.tolist())) == 200
+        assert chosen[0] == 0
+        assert chosen[-1] == classes - 1
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0%"), (0.001, "0.1%"), (0.5, "50%"), (1, "100%"), (0.996, "99.6%"), (0.0996, "10%")],
+)
+def test_percents(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"instances": 1}, "instances must be >= 2, got 1: a single image"),
+        ({"categories": 1}, "categories must be >= 2, got 1"),
+        ({"size": 31}, r"size must be in 32\.\.1024, got 31"),
+        ({"lines": "thick"}, "lines must be one of auto"),
+        ({"blank": 1.5}, r"blank must be in \[0, 1\], got 1.5"),
+        ({"blank": 0.5, "saturated": 0.4}, "blank must be at most saturated, got 0.5 and 0.4"),
+        ({"near": -1.0}, "near must be >= 0"),
+        ({"threads": 0}, r"threads must be in 1\.\.1024"),
+        ({"categories": 10_000}, "categories times instances must be at most 20,000, got 30,000"),
+        ({"alter": ("bent=2",)}, "alter, kind must be one of broken"),
+        ({"options": ("strokes",)}, "options must be KEY=VALUE"),
+    ],
+)
+def test_fields_out_of_range_are_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        tiny("RCDB", **fields)
+
+
+def test_more_than_there_is_is_refused() -> None:
+    with pytest.raises(InputError, match="categories must be at most 3, the classes of the dataset, got 4"):
+        inspect(tiny("RCDB", classes=3))
+    with pytest.raises(
+        InputError, match=r"instances must be at most 100 for 200 categories, got 101: 20,200 images"
+    ):
+        inspect(tiny("RCDB", categories=None, instances=101))
+    assert tiny("RCDB", categories=None).sampled(7) == 7
+    with pytest.raises(InputError, match="did you mean 'RCDB'"):
+        inspect(tiny("RCDBB"))
+
+
+# The command
+
+COMMAND = ["inspect", "RCDB", "--size", "32", "--lines", "crisp", "--categories", "5", "--instances", "2"]
+
+
+def test_the_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "found"
+    assert main([*COMMAND, "--options", "radius=[0,2]", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "RCDB: 5 of 1,000 categories, 2 images of each at 32 px" in printed
+    assert "separability" in printed
+    assert sorted(path.name for path in out.iterdir()) == ["inspect.json", "inspect.png"]
+    told = json.loads((out / "inspect.json").read_text())
+    assert told["options"] == ["radius=[0,2]"]
+    assert " ".join(printed.split()).count("warning: ") == len(told["warnings"])
+    assert all(text in " ".join(printed.split()) for text in told["warnings"])
+    with Image.open(out / "inspect.png") as picture:
+        assert picture.size == (1664, 1312)
+    assert main([*COMMAND, "--categories", "3", "--out", str(out)]) == 0
+    assert json.loads((out / "inspect.json").read_text())["categories"] == 3, "an earlier inspection is replaced"
+
+
+@pytest.mark.parametrize("name", ["MultiFractal", "RCDB"])
+def test_pictures_of_two_images_of_two_categories(name: str) -> None:
+    """The fewest: no third pair, fewer images than a strip has columns, and neither spread nor distance if alike."""
+    pytest.importorskip("matplotlib")
+    from fdsl.evaluate.quality.picture import draw_picture, shown_pairs
+
+    options = ("radius=[0,0]", "strokes=[1,1]", "noise=[0,0]", "drift=[0,0]") if name == "RCDB" else ()
+    found = inspect(tiny(name, categories=2, instances=2, options=options))
+    assert shown_pairs(found) == [(0, 1)]
+    assert draw_picture(found, []).startswith(b"\x89PNG")
+
+
+def test_pairs_shown_are_near_duplicates_first() -> None:
+    pytest.importorskip("matplotlib")
+    from fdsl.evaluate.quality.picture import shown_pairs
+
+    found = inspect(tiny("SegRCDB", categories=6, instances=3, near=1.0))
+    assert 0 < len(found.duplicates)
+    shown = shown_pairs(found)
+    assert len(shown) == len(set(shown)) == 6
+    assert shown[: len(found.duplicates)] == found.duplicates[:6]
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ({"notes.txt": "mine"}, "it holds notes.txt"),
+        ({"inspect.json": '{"what": "probe"}'}, "it holds inspect.json"),
+        ({"inspect.json": "{"}, "it holds inspect.json"),
+        ({"inspect.png": "mine"}, "it holds inspect.png"),
+        ({"inspect.json": '{"what": "inspect"}', "notes.txt": "mine"}, "it holds notes.txt"),
+    ],
+)
+def test_other_folders_are_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], held: dict[str, str], message: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    for name, text in held.items():
+        (tmp_path / name).write_text(text)
+    assert main([*COMMAND, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == held
+
+
+def test_an_out_that_cannot_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "file").write_text("mine")
+    assert main([*COMMAND, "--out", str(tmp_path / "file" / "below")]) == 2
+    assert "out must be a folder" in capsys.readouterr().err
+
+
+def test_without_matplotlib_it_prints_and_refuses_to_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fdsl.cli.extras.find_spec", lambda name: None if name == "matplotlib" else True)
+    assert main([*COMMAND, "--out", str(tmp_path / "new")]) == 2
+    assert capsys.readouterr().err == (
+        'error: fdsl inspect --out needs the report extra: pip install "fdsl[report]"\n'
+    )
+    assert not (tmp_path / "new").exists()
+    assert main(COMMAND) == 0
+    assert "separability" in capsys.readouterr().out
+
+
+def test_printing_needs_neither_torch_nor_matplotlib() -> None:
+    code = (
+        f"import sys; from fdsl.cli.app import main; code = main({COMMAND}); "
+        "sys.exit(code or any(name in sys.modules for name in ('torch', 'matplotlib', 'sklearn', 'scipy')) * 7)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inspect"], "FAMILY"),
+        (["inspect", "RCBD"], "family must be one of"),
+        (["inspect", "RCDB", "--categories", "1001"], "categories must be at most 1000"),
+        (["inspect", "RCDB", "--options", "stroke=1"], "did you mean 'strokes'"),
+        (["inspect", "RCDB", "--instances", "1"], "instances must be >= 2"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
