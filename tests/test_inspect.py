@@ -45,11 +45,14 @@ def tiny(name: str, **fields: object) -> InspectConfig:
 # Descriptors
 
 
-@pytest.mark.parametrize("size", [32, 64, 100, 128])
-def test_averaging_is_pillow_s_box(size: int) -> None:
-    plane = np.random.default_rng(size).random((size, size), np.float32)
-    expected = Image.fromarray(plane).resize((16, 16), Image.Resampling.BOX)
-    np.testing.assert_allclose(averaged(plane[None], 16)[0], np.asarray(expected), atol=1e-6)
+@pytest.mark.parametrize("size", [16, 32, 100, 50])
+def test_averaging_is_exact(size: int) -> None:
+    plane = np.random.default_rng(size).integers(0, 256, (size, size)).astype(np.uint8)
+    fine = math.lcm(size, 16)
+    repeated = plane.repeat(fine // size, axis=0).repeat(fine // size, axis=1)
+    expected = repeated.reshape(16, fine // 16, 16, fine // 16).mean(axis=(1, 3)) / 255
+    np.testing.assert_allclose(averaged(plane[None], 16)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(averaged(plane[None].astype(np.float32), 16)[0], 255 * expected, atol=1e-3)
 
 
 def test_descriptors_do_not_know_where_a_drawing_lies() -> None:
@@ -107,18 +110,20 @@ def clouds(centres: list[float], instances: int = 6, width: float = 0.1, seed: i
 
 @pytest.mark.parametrize("count", [12, 240])
 def test_neighbours_are_those_of_brute_force(count: int) -> None:
-    sklearn_metrics = pytest.importorskip("sklearn.metrics")
-    neighbors = pytest.importorskip("sklearn.neighbors")
-    selection = pytest.importorskip("sklearn.model_selection")
     vectors = clouds([0.1 * k for k in range(count // 3)], instances=3, width=0.05)
     labels = np.arange(count) // 3
+    right, widths = [], []
+    for number, vector in enumerate(vectors):
+        apart = np.linalg.norm(vectors - vector, axis=1)
+        others = np.arange(count) != number
+        right.append(labels[others][apart[others].argmin()] == labels[number])
+        own = apart[others & (labels == labels[number])].mean()
+        other = min(apart[labels == label].mean() for label in set(labels.tolist()) - {labels[number]})
+        widths.append((other - own) / max(own, other))
     found = neighbours(vectors, 3)
-    judged = selection.cross_val_score(
-        neighbors.KNeighborsClassifier(1, algorithm="brute"), vectors, labels, cv=selection.LeaveOneOut()
-    )
-    np.testing.assert_allclose(separability(found, 3), judged.reshape(-1, 3).mean(axis=1))
-    assert 0.2 < judged.mean() < 1
-    assert silhouette(found, 3) == pytest.approx(sklearn_metrics.silhouette_score(vectors, labels))
+    np.testing.assert_allclose(separability(found, 3), np.reshape(right, (-1, 3)).mean(axis=1))
+    assert 0.2 < np.mean(right) < 1
+    assert silhouette(found, 3) == pytest.approx(np.mean(widths))
 
 
 def test_distances_are_computed_in_blocks_without_a_seam() -> None:
@@ -159,9 +164,9 @@ def test_compactness_of_one_cloud_is_one_and_of_points_zero() -> None:
 
 
 def test_near_duplicates_are_the_pairs_that_are_one() -> None:
-    vectors = clouds([0, 0, 5, 9, 9, 9], instances=12)
-    measured, found = spreads(vectors, 12), neighbours(vectors, 12)
-    pairs = near_duplicates(measured, mixing(found, 12), 0.5)
+    vectors = clouds([0, 0, 5, 9, 9, 9], instances=100)
+    measured, found = spreads(vectors, 100), neighbours(vectors, 100)
+    pairs = near_duplicates(measured, mixing(found, 100), 0.25)
     assert sorted(pairs) == [(0, 1), (3, 4), (3, 5), (4, 5)]
 
 
@@ -202,7 +207,7 @@ def test_repeats_within_and_across() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_backgrounds(name: str) -> None:
-    family = fdsl.family(name, classes=2)
+    family = fdsl.family(name, classes=6)
     for drawn in (family, altered_family(family, "width=2")):
         assert has_background(drawn.table(0, [0], [0])) == (name not in NO_BACKGROUND)
     assert has_background(fdsl.family("MultiFractal", variant="black").table(0, [0], [0]))
@@ -285,7 +290,6 @@ def test_an_inspection_depends_on_its_configuration_alone() -> None:
     one, other = (inspect(tiny("RCDB", threads=threads)).to_json() for threads in (1, 2))
     del one["seconds"], other["seconds"]
     assert one == other
-    assert inspect(tiny("RCDB", seed=1)).to_json()["separability"] != pytest.approx(-1)
     moved = inspect(tiny("RCDB", seed=1)).to_json()
     assert moved["compactness"] != one["compactness"]
 
@@ -302,7 +306,9 @@ def test_images_without_anything_are_blank_and_alike() -> None:
 
 
 def test_a_range_of_strokes_that_leaves_images_blank_is_named() -> None:
-    config = tiny("RCDB", categories=60, instances=4, options=("radius=[0,3]",), blank=0.02, size=64)
+    config = tiny(
+        "RCDB", categories=60, instances=4, options=("radius=[3,3]", "noise=[2,2]"), blank=0.02, size=64
+    )
     found = inspect(config)
     assert found.blank_range is not None
     assert found.blank_range.parameter == "strokes"
@@ -396,7 +402,9 @@ def test_the_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFix
     with Image.open(out / "inspect.png") as picture:
         assert picture.size == (1664, 1312)
     assert main([*COMMAND, "--categories", "3", "--out", str(out)]) == 0
-    assert json.loads((out / "inspect.json").read_text())["categories"] == 3, "an earlier inspection is replaced"
+    assert json.loads((out / "inspect.json").read_text())["categories"] == 3, (
+        "an earlier inspection is replaced"
+    )
 
 
 @pytest.mark.parametrize("name", ["MultiFractal", "RCDB"])
@@ -416,7 +424,7 @@ def test_pairs_shown_are_near_duplicates_first() -> None:
     from fdsl.evaluate.quality.picture import shown_pairs
 
     found = inspect(tiny("SegRCDB", categories=6, instances=3, near=1.0))
-    assert 0 < len(found.duplicates)
+    assert len(found.duplicates) > 0
     shown = shown_pairs(found)
     assert len(shown) == len(set(shown)) == 6
     assert shown[: len(found.duplicates)] == found.duplicates[:6]
@@ -466,7 +474,7 @@ def test_without_matplotlib_it_prints_and_refuses_to_write(
 def test_printing_needs_neither_torch_nor_matplotlib() -> None:
     code = (
         f"import sys; from fdsl.cli.app import main; code = main({COMMAND}); "
-        "sys.exit(code or any(name in sys.modules for name in ('torch', 'matplotlib', 'sklearn', 'scipy')) * 7)"
+        "sys.exit(code or any(name in sys.modules for name in ('torch', 'matplotlib', 'sklearn')) * 7)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

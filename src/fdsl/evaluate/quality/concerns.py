@@ -79,9 +79,11 @@ def _alike(found: Inspection) -> Iterator[str]:
 def _inseparable(found: Inspection) -> Iterator[str]:
     accuracy, error = found.accuracy.mean(), found.accuracy.std(ddof=1) / len(found.accuracy) ** 0.5
     if accuracy <= max(CHANCES * found.chance, found.chance + 2 * error):
+        objects = found.family.objects
+        several = f"; an image holds up to {objects} objects of different categories" if objects > 1 else ""
         yield (
             f"The nearest image is of the same category for {percent(accuracy)} of the images, where guessing gives "
-            f"{percent(found.chance)}: what tells categories apart here, if anything, is not in the descriptor."
+            f"{percent(found.chance)}: what tells categories apart, if anything, is not in the descriptor{several}."
         )
     if found.spreads.overall < ALL_ALIKE:
         yield "All images have the same descriptor: they do not differ in any way that is measured."
