@@ -22,6 +22,7 @@ from fdsl.evaluate.quality.descriptor import averaged, block_lengths, describe
 from fdsl.evaluate.quality.inspecting import inspect, spread_evenly
 from fdsl.evaluate.quality.measures import (
     chance,
+    gaps,
     mixing,
     near_duplicates,
     neighbours,
@@ -133,6 +134,12 @@ def test_distances_are_computed_in_blocks_without_a_seam() -> None:
     expected = apart.reshape(600, 300, 2).sum(axis=2)
     expected[np.arange(600), np.arange(600) // 2] *= 2  # the own one is no other
     np.testing.assert_allclose(found.mean, expected / 2, atol=1e-6)
+
+
+def test_gaps_by_hand() -> None:
+    found = gaps(neighbours(np.array([[0.0], [1], [5], [9]]), 2), 2)
+    assert found[0, 1] == found[1, 0] == pytest.approx(np.mean([5, 4, 4, 8]))
+    assert found[0, 0] == math.inf
 
 
 def test_equal_images_count_for_their_part() -> None:

@@ -16,6 +16,7 @@ from fdsl.evaluate.quality.measures import (
     Numbers,
     Spreads,
     chance,
+    gaps,
     mixing,
     near_duplicates,
     neighbours,
@@ -55,6 +56,7 @@ class Inspection:
         accuracy: separability of each category, float64 [C].
         silhouette: mean over all images.
         mixing: share of neighbours that are the other category's, float64 [C, C].
+        gaps: mean distance of two categories' images to the nearest of the other, float64 [C, C].
         duplicates: near duplicates (a, b), the most alike first.
         blank, saturated: bool [N]; without a background none is saturated.
         blank_range, saturated_range: the parameters that bring them about, if any truly does.
@@ -71,6 +73,7 @@ class Inspection:
     accuracy: Numbers
     silhouette: float
     mixing: Numbers
+    gaps: Numbers
     duplicates: list[tuple[int, int]]
     blank: NDArray[np.bool_]
     saturated: NDArray[np.bool_]
@@ -258,6 +261,7 @@ def _measured(vectors: Numbers, config: InspectConfig) -> dict[str, Any]:
         "accuracy": separability(found, config.instances),
         "silhouette": silhouette(found, config.instances),
         "mixing": mixed,
+        "gaps": gaps(found, config.instances),
         "duplicates": near_duplicates(measured, mixed, config.near),
     }
 

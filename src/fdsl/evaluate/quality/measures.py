@@ -143,6 +143,15 @@ def mixing(found: Neighbours, instances: int) -> Numbers:
     return (shares + shares.T) / 2
 
 
+def gaps(found: Neighbours, instances: int) -> Numbers:
+    """Return how far two categories' images are from the nearest of the other, on average, float64 [C, C]; symmetric,
+    infinite on the diagonal."""
+    towards = found.nearest.reshape(-1, instances, found.nearest.shape[1]).mean(axis=1)
+    apart = (towards + towards.T) / 2
+    np.fill_diagonal(apart, np.inf)
+    return apart
+
+
 def near_duplicates(measured: Spreads, mixed: Numbers, near: float) -> list[tuple[int, int]]:
     """Return the pairs of categories (a < b) that can hardly be told apart, the most alike first.
 

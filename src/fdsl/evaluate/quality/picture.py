@@ -187,13 +187,10 @@ def _one_above_the_other(found: Inspection, a: int, b: int) -> NDArray[np.uint8]
 
 
 def shown_pairs(found: Inspection) -> list[tuple[int, int]]:
-    """Return up to six pairs (a < b) of categories: near duplicates, then those whose means lie nearest for their
-    spread."""
+    """Return up to six pairs (a < b) of categories: near duplicates, then those whose images come nearest each other."""
     pairs = list(found.duplicates[:PAIRS])
-    between, spread = found.spreads.between, found.spreads.pairs
-    relative = np.where(spread > 0, between / np.where(spread > 0, spread, 1), between)
     a, b = np.triu_indices(len(found.numbers), 1)
-    for n in np.argsort(relative[a, b], kind="stable")[: 2 * PAIRS]:
+    for n in np.argsort(found.gaps[a, b], kind="stable")[: 2 * PAIRS]:
         pair = (int(a[n]), int(b[n]))
         if len(pairs) < PAIRS and pair not in pairs:
             pairs.append(pair)
