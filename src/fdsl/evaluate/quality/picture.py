@@ -187,7 +187,7 @@ def _one_above_the_other(found: Inspection, a: int, b: int) -> NDArray[np.uint8]
 
 
 def shown_pairs(found: Inspection) -> list[tuple[int, int]]:
-    """Return up to six pairs (a < b) of categories: near duplicates, then those whose images come nearest each other."""
+    """Return up to six pairs (a < b) of categories: near duplicates, then those whose images lie nearest."""
     pairs = list(found.duplicates[:PAIRS])
     a, b = np.triu_indices(len(found.numbers), 1)
     for n in np.argsort(found.gaps[a, b], kind="stable")[: 2 * PAIRS]:
