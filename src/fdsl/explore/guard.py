@@ -13,8 +13,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 ANSWERED = ("/", "/config", "/theme.css", "/favicon.ico", "/robots.txt")
 ANSWERED_BELOW = (
     "/assets/", "/static/", "/svelte/",
-    "/gradio_api/queue/", "/gradio_api/call/", "/gradio_api/info", "/gradio_api/heartbeat/",
-    "/gradio_api/startup-events", "/gradio_api/app_id", "/gradio_api/cancel", "/gradio_api/reset",
+    "/gradio_api/run/", "/gradio_api/api/", "/gradio_api/call/", "/gradio_api/queue/", "/gradio_api/info",
+    "/gradio_api/heartbeat/", "/gradio_api/startup-events", "/gradio_api/app_id", "/gradio_api/cancel",
+    "/gradio_api/reset",
 )  # fmt: skip
 """What the page asks for, and what a client needs that draws through the server. Gradio has much more: uploads, files,
 proxies, run histories, streams."""

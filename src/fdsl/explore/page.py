@@ -5,14 +5,16 @@ Nothing is kept on the server: a request holds all controls, and `views.show` ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 import gradio as gr
 
-from fdsl.errors import FdslError, check_choice, check_int
+from fdsl.errors import FdslError, InputError, check_choice, check_int
 from fdsl.evaluate.catalogue import entry
 from fdsl.explore.drawing import Strengths
 from fdsl.explore.parameters import Control, default_classes, most_classes
@@ -23,10 +25,9 @@ from fdsl.formulas import Family, families
 from fdsl.formulas.altered import ALTERATIONS
 from fdsl.render.renderer import LINES
 
-WAITING = 32
-"""Requests that may wait; who comes then is told that the queue is full."""
-AT_ONCE = 2
-"""Requests that are drawn at once: one that searches does not keep another from drawing."""
+AT_ONCE, PATIENCE = 2, 20.0
+"""Requests that are drawn at once: one that searches does not keep another from drawing. Others wait for so many
+seconds, and are told that there are too many."""
 LONGEST = 400
 """Characters of a message."""
 SHEET_SIZES, ZOOM_SIZES = (32, 256, 8), (128, 1024, 32)
@@ -77,7 +78,6 @@ def build_page(threads: int | None = None) -> gr.Blocks:
                 with gr.Accordion("About this family", open=False):
                     about = gr.HTML(_about(Scene().kind), elem_id="about")
         _wire(page, controls, threads, message, [pictures, message, python, command], about)
-    page.queue(max_size=WAITING, api_open=False)
     return page
 
 
@@ -171,56 +171,91 @@ def _number(label: str, value: int, low: int, high: int, name: str) -> gr.Number
 def _wire(
     page: gr.Blocks, controls: Controls, threads: int | None, message: Any, outputs: Blocks, about: Any
 ) -> None:
-    """Say what follows what: every control redraws, the last position of a drag is always drawn."""
+    """Say what follows what: every control redraws.
+
+    All drawing is one event, also what follows another, which then sets `tick`: Gradio draws the last position of one
+    event again, and keeps its answers in order, but not those of two.
+    """
     buttons = {name: controls.named.pop(name) for name in ("copy", "reset")}
-    inputs = list(controls.named.values())
-    redraw = {
-        "fn": _redraw(tuple(controls.named), threads), "inputs": inputs, "outputs": outputs,
-        **QUIET, "trigger_mode": "always_last", "concurrency_limit": AT_ONCE, "concurrency_id": "draw",
-    }  # fmt: skip
-    moved = [made.input for name, made in controls.named.items() if name not in ("family", "view", "other")]
-    gr.on([page.load, *moved], **redraw, api_name="draw", api_visibility="undocumented")
-    again = {**redraw, "api_visibility": "private"}
-    family, view = controls.named["family"], controls.named["view"]
+    named, inputs = tuple(controls.named), list(controls.named.values())
+    tick = gr.Textbox("", visible="hidden", elem_id="tick")
+    gr.on(
+        [*_moved(controls, searching=False), tick.change], _redraw(named, threads), inputs, outputs,
+        **{**QUIET, "api_visibility": "undocumented"}, trigger_mode="always_last", api_name="draw",
+    )  # fmt: skip
+    tell = {"fn": _tell(named), "inputs": inputs, "outputs": [message, tick], **QUIET}
+    gr.on([page.load, *_moved(controls, searching=True)], **tell, trigger_mode="always_last")
+    family, view, other = (controls.named[name] for name in ("family", "view", "other"))
     groups, shown = list(controls.families.values()), [group for _, group in controls.views]
-    choose = family.input(_choose, [family], [*groups, about], **QUIET, api_visibility="private")
-    choose.then(**again)
-    switch = view.input(_switch(controls), [view], shown, **QUIET, api_visibility="private")
-    switch.then(**again)
+    family.input(_choose, [family], [*groups, about], **QUIET).then(**tell)
+    view.input(_switch(controls), [view], [tick, *shown], **QUIET)
     place = [controls.named[name] for name in ("first_category", "first_instance")]
-    to = [view, controls.named["category"], controls.named["instance"], *shown]
-    pick = outputs[0].click(_pick(controls), place, to, **QUIET, api_visibility="private")
-    pick.then(**again)
-    other = controls.named["other"]
-    copy = buttons["copy"].click(
-        _copy(tuple(controls.named)), inputs, [other, message], **QUIET, api_visibility="private"
-    )
-    copy.then(**again)
-    buttons["reset"].click(lambda: "", None, other, **QUIET, api_visibility="private").then(**again)
+    to = [view, controls.named["category"], controls.named["instance"], tick, *shown]
+    outputs[0].click(_pick(controls), place, to, **QUIET)
+    buttons["copy"].click(_copy(named), inputs, [other, message, tick], **QUIET)
+    buttons["reset"].click(lambda: ("", _now()), None, [other, tick], **QUIET)
 
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "preprocess": False}
-"""No spinner over a sheet that comes in milliseconds; and values as they were sent, for our own checks."""
+def _now() -> str:
+    """Return a text that has not been before."""
+    return str(time.monotonic_ns())
 
 
-def _redraw(named: tuple[str, ...], threads: int | None) -> Callable[..., Iterator[tuple[Any, ...]]]:
-    def redraw(*given: Any) -> Iterator[tuple[Any, ...]]:
-        values = dict(zip(named, given, strict=True))
+def _moved(controls: Controls, searching: bool) -> Blocks:
+    """Return what happens when a control is moved: those that may start a search, or the others."""
+    events = []
+    for name, made in controls.named.items():
+        field_name = name.split(".")[-1]
+        if name in ("family", "view", "other") or (field_name in SEARCHING) != searching:
+            continue
+        events.append(made.input)
+        if isinstance(made, gr.Slider):
+            events.append(made.release)  # also when a number typed beyond the end is put back to it
+    return events
+
+
+QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "preprocess": False,
+    "queue": False,
+    "api_visibility": "private",
+}
+"""No spinner over a sheet that comes in milliseconds; values as they were sent, for our own checks; and an answer at
+once: Gradio's queue would send the position in it first, and look for work every so often."""
+SEARCHING = ("seed", "classes", "least_variance", "sigma", "delta")
+
+
+def _redraw(named: tuple[str, ...], threads: int | None) -> Callable[..., tuple[Any, ...]]:
+    places = threading.BoundedSemaphore(AT_ONCE)
+
+    def redraw(*given: Any) -> tuple[Any, ...]:
+        if not places.acquire(timeout=PATIENCE):
+            return (
+                gr.skip(),
+                said(InputError("the server is busy with other requests: try again")),
+                gr.skip(),
+                gr.skip(),
+            )
         try:
-            if reason := waits(values):
-                yield (
-                    gr.skip(),
-                    f'<div class="fdsl-wait" role="status">{escape(reason)}</div>',
-                    gr.skip(),
-                    gr.skip(),
-                )
-            shown = show(values, threads)
+            shown = show(dict(zip(named, given, strict=True)), threads)
         except FdslError as error:
-            yield gr.skip(), said(error), gr.skip(), gr.skip()
-            return
-        yield shown.html, "", shown.python, shown.command
+            return gr.skip(), said(error), gr.skip(), gr.skip()
+        finally:
+            places.release()
+        return shown.html, "", shown.python, shown.command
 
     return redraw
+
+
+def _tell(named: tuple[str, ...]) -> Callable[..., tuple[str, str]]:
+    def tell(*given: Any) -> tuple[str, str]:
+        try:
+            reason = waits(dict(zip(named, given, strict=True)))
+        except FdslError as error:
+            return said(error), _now()
+        return f'<div class="fdsl-wait" role="status">{escape(reason)}</div>' if reason else "", _now()
+
+    return tell
 
 
 def said(error: FdslError) -> str:
@@ -238,7 +273,7 @@ def _choose(name: object) -> list[Any]:
 def _switch(controls: Controls) -> Callable[[object], list[Any]]:
     def switch(view: object) -> list[Any]:
         chosen = _or_error("view", view, VIEWS)
-        return [gr.update(visible=chosen in of) for of, _ in controls.views]
+        return [_now(), *(gr.update(visible=chosen in of) for of, _ in controls.views)]
 
     return switch
 
@@ -257,12 +292,12 @@ def _pick(controls: Controls) -> Callable[..., list[Any]]:
     return pick
 
 
-def _copy(named: tuple[str, ...]) -> Callable[..., tuple[Any, Any]]:
-    def copy(*given: Any) -> tuple[Any, Any]:
+def _copy(named: tuple[str, ...]) -> Callable[..., tuple[Any, Any, Any]]:
+    def copy(*given: Any) -> tuple[Any, Any, Any]:
         try:
-            return scene_of(dict(zip(named, given, strict=True))).to_json(), ""
+            return scene_of(dict(zip(named, given, strict=True))).to_json(), "", _now()
         except FdslError as error:
-            return gr.skip(), said(error)
+            return gr.skip(), said(error), gr.skip()
 
     return copy
 

@@ -56,13 +56,15 @@ def sheet_python(scene: Scene, out: str) -> str:
 def augmented_python(scene: Scene, recipe: Mapping[str, Any], rows: int, columns: int, out: str) -> str:
     """Return Python that writes the sheet of `draw_augmented` to the file `out`; no command draws it."""
     count = rows * columns
-    arguments = ", ".join(f"{name}={value!r}" for name, value in recipe.items())
+    arguments = "\n".join(f"    {name}={value!r}," for name, value in recipe.items())
     return f"""import fdsl
 import numpy as np
 from fdsl.evaluate.sheet import grid, save_picture
 
 family = {formula_python(scene)}
-recipe = fdsl.Augmentation({arguments})
+recipe = fdsl.Augmentation(
+{arguments}
+)
 category, instance = np.full({count}, {scene.first_category}), np.full({count}, {scene.first_instance})
 table = family.table({scene.seed}, category, instance)
 plan = recipe.plan(

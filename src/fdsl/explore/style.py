@@ -25,8 +25,10 @@ CSS = """
 .fdsl-picture[data-rows] { cursor: zoom-in; }
 .fdsl-figure figcaption { display: flex; flex-wrap: wrap; gap: 0.15rem 1rem; margin-top: 0.35rem;
   color: var(--body-text-color-subdued); font-variant-numeric: tabular-nums; }
-.fdsl-download { color: var(--link-text-color); text-decoration: underline; }
+.fdsl-figure figcaption > * { margin: 0; padding: 0; font-size: inherit; color: inherit; }
+.fdsl-figure figcaption .fdsl-download { color: var(--link-text-color); text-decoration: underline; }
 .fdsl-pair { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
+.fdsl-pair.fdsl-two > figure { flex: 1 1 300px; }
 .fdsl-lines { max-height: 22rem; overflow: auto; margin: 0; padding: 0.5rem; white-space: pre-wrap;
   overflow-wrap: anywhere; font-family: var(--font-mono); background: var(--background-fill-secondary);
   border: 1px solid var(--border-color-primary); }

@@ -163,7 +163,7 @@ def _compare(values: Mapping[str, Any], scene: Scene, threads: int | None) -> Sh
         _drawn(other, "b", f"B: {_title(other)}", threads),
     )
     return Shown(
-        html=f'<div class="fdsl-pair">{"".join(picture.html() for picture in pictures)}</div>',
+        html=f'<div class="fdsl-pair fdsl-two">{"".join(picture.html() for picture in pictures)}</div>',
         python="\n".join(sheet_python(one, file) for one, file in zip((scene, other), files, strict=True)),
         command="\n".join(sheet_command(one, file) for one, file in zip((scene, other), files, strict=True)),
     )
