@@ -362,7 +362,7 @@ class TestRequests:
         html, message, python, command = draw(state()).json()["data"]
         np.testing.assert_array_equal(pictures(html)[0], family_sheet(fdsl.RCDB(), 2, 3, size=32))
         assert message == ""
-        assert python == show(state()).python
+        assert python == show(state()).python.strip()
         assert command == show(state()).command
 
     @pytest.mark.parametrize("way", ["run/predict", "run/draw"])
@@ -386,7 +386,7 @@ class TestRequests:
     def test_requests_that_are_none(self, server, content):
         address, client, _ = server
         answer = client.post(f"{address}gradio_api/run/predict", content=content, headers=JSON)
-        assert answer.status_code >= 400
+        assert 400 <= answer.status_code < 500
         assert "png" not in answer.text
 
     def test_twenty_at_once_all_get_their_own(self, server):

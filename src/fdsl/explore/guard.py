@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from gradio.route_utils import FnIndexInferError
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -38,18 +40,32 @@ class Guard:
             return
         path = str(scope["path"])
         if path not in ANSWERED and not path.startswith(ANSWERED_BELOW):
-            await send(
-                {"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"text/plain")]}
-            )
-            await send(
-                {"type": "http.response.body", "body": b"fdsl explore draws images; it has nothing here\n"}
-            )
+            await _refuse(send, 404, b"fdsl explore draws images; it has nothing here\n")
             return
+        started = False
 
         async def with_policy(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 more = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
                 message = {**message, "headers": [*message.get("headers", []), *more]}
             await send(message)
 
-        await self.app(scope, receive, with_policy)
+        try:
+            await self.app(scope, receive, with_policy)
+        except (
+            FnIndexInferError,
+            ValueError,
+            TypeError,
+            LookupError,
+        ):  # Gradio's, of what is none of its requests
+            if started:
+                raise
+            await _refuse(send, 400, b"this is no request that the page makes\n")
+
+
+async def _refuse(send: Send, status: int, why: bytes) -> None:
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(why)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": why})

@@ -208,9 +208,8 @@ def _moved(controls: Controls, searching: bool) -> Blocks:
         field_name = name.split(".")[-1]
         if name in ("family", "view", "other") or (field_name in SEARCHING) != searching:
             continue
-        events.append(made.input)
-        if isinstance(made, gr.Slider):
-            events.append(made.release)  # also when a number typed beyond the end is put back to it
+        # a slider changes, without input, when a number typed beyond its end is put back to it, or it is reset
+        events.append(made.change if isinstance(made, gr.Slider) else made.input)
     return events
 
 
