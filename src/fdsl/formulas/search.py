@@ -27,7 +27,8 @@ from fdsl.files import write_json
 Test = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 """Takes candidate numbers [B] and says which are accepted, bool [B]. Called from several threads at once."""
 
-BLOCK = 128
+FEWEST, BLOCK = 8, 128
+"""Candidates tested at a time: as many as categories are wanted, within these."""
 HOPELESS = 100_000
 """Candidates an accepted category may cost; the published rules take 40 and 90."""
 
@@ -70,7 +71,7 @@ def find(definition: dict[str, Any], test: Test, count: int) -> NDArray[np.int64
                     if state.tested > HOPELESS * (len(state.accepted) + 1):
                         found = f"{len(state.accepted)} of {count} categories among {state.tested} candidates"
                         raise DataError(f"the rule accepts too few: {found}")
-                    state = _next_round(pool, test, state)
+                    state = _next_round(pool, test, state, count)
         finally:  # also when interrupted: what was found need not be found again
             if state is not kept and state.tested > _read(file).tested:
                 _write(file, definition, state)
@@ -78,11 +79,13 @@ def find(definition: dict[str, Any], test: Test, count: int) -> NDArray[np.int64
     return _found[digest][:count]
 
 
-def _next_round(pool: ThreadPoolExecutor, test: Test, state: State) -> State:
-    starts = range(state.tested, state.tested + 2 * usable_cores() * BLOCK, BLOCK)
-    blocks = [np.arange(start, start + BLOCK) for start in starts]
+def _next_round(pool: ThreadPoolExecutor, test: Test, state: State, count: int) -> State:
+    # small where few are wanted: whoever moves a slider waits for a round, and half of a large one would be in vain
+    size = min(max(count - len(state.accepted), FEWEST), BLOCK)
+    starts = range(state.tested, state.tested + 2 * usable_cores() * size, size)
+    blocks = [np.arange(start, start + size) for start in starts]
     accepted = np.concatenate(blocks)[np.concatenate(list(pool.map(test, blocks)))]
-    return State(np.concatenate([state.accepted, accepted]), starts[-1] + BLOCK)
+    return State(np.concatenate([state.accepted, accepted]), starts[-1] + size)
 
 
 def _checksum(accepted: list[int], tested: int) -> str:
