@@ -1,7 +1,7 @@
 """Mass of a coarse map on marked pixels: which part of a model's attention lies on contours.
 
-A map has a cell for each patch (or each place of a feature map), g x g of them over a square image, and a mass for each;
-all masses add up to 1. A cell's mass is spread evenly over its pixels, so that
+A map has a cell for each patch (or each place of a feature map), g x g of them over a square image. Its masses add up
+to 1, and each is spread evenly over its pixels, so that
 
     share = sum over cells of mass * (part of the cell that is marked)
 

@@ -44,8 +44,8 @@ class Rendered:
     """Images of instances that no training sees; number n is (categories[n], instances[n]).
 
     Marked are the pixels that the formula draws, with lines a pixel wide on its native canvas (512 pixels for RCDB):
-    the same for models of every size, and what a smaller image is averaged from. There is no tolerance around them. They
-    are drawn without the alterations of `fdsl pretrain --alter`, and so are the images.
+    the same for models of every size, and what a smaller image is averaged from. There is no tolerance around them.
+    Images and marks are drawn without the alterations of `fdsl pretrain --alter`.
     """
 
     family: Family

@@ -45,8 +45,10 @@ class Measures:
     share: Spread
     """Part of the attention on marked pixels, 0..1. By itself it says little: it grows with what is marked."""
     lift: Spread
-    """The share over the marked part of the image: 1 is attention that does not care, or is spread evenly. A patch that
-    lines fill has no more than the inverse of that part, so that a coarse grid over a full image keeps it near 1."""
+    """The share over the marked part of the same image, a ratio each and then their mean: 1 is attention that is spread
+    evenly. It can be no more than the fullest patch holds over that part: little on a coarse grid over a full image,
+    much where one small thing is drawn, and such images decide most of the mean. The ratio of the mean share to the
+    mean part weighs the other way."""
     control: Spread
     """The same maps against the marks of another image. Objects lie in the middle, and attention may do so whatever is
     there: what `lift` has beyond `control` is owed to the image that is looked at."""

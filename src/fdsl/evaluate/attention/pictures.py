@@ -30,6 +30,7 @@ OVER = 0.65
 """How much of an overlay is the map; the rest is the image."""
 LEAST_SIDE = 256
 """Pixels of an image in a picture, at least: a small one is enlarged without smoothing."""
+LEAST_CONTRAST = 0.1
 DPI = 130
 WRITTEN_HEADS = 200
 """Heads at most whose lift is written beside them."""
@@ -50,6 +51,8 @@ class Shown:
     """[N, S, S] or [N, S, S, 3]."""
     marks: NDArray[np.bool_]
     """[N, P, P]."""
+    area: Spread
+    """Part of an image that is marked, over all that are measured."""
     maps: Sequence[Numbers]
     """Of each model, [N, g, g]; NaN where there is none."""
     heads: Sequence[Numbers | None]
@@ -68,7 +71,7 @@ class Column:
 def picture_maps(path: Path, columns: Sequence[Column], sets: Sequence[Shown], method: str) -> None:
     """Draw a row an image: the image, its contours or edges, and the map of each model over it.
 
-    A colour is attention in multiples of an even spread; it has one scale a row, from 0 to the highest in it.
+    A colour is attention in multiples of an even spread; it has one scale a row, from the lowest to the highest in it.
     """
     rows = sum(len(shown.pixels) for shown in sets)
     wide, high = 1.65 * (2 + len(columns)) + 1.0, 1.62 * rows + 0.55 + 0.62 * len(sets)
@@ -94,19 +97,21 @@ def _heading(method: str) -> str:
 
 
 def _titles(row: Sequence[Axes], columns: Sequence[Column], shown: Shown) -> None:
-    texts = [(f"{shown.kind} image", ""), (shown.marked, "known" if shown.kind == "rendered" else "found")]
+    area = "" if shown.area.mean is None else f"{shown.area.mean:.1%} of the image"
+    known = "drawn by the formula" if shown.kind == "rendered" else "steepest pixels"
+    texts = [(f"{shown.kind} image", ""), (shown.marked, f"{known}\n{area}")]
     for column in columns:
         measures = column.rendered if shown.kind == "rendered" else column.real
         texts.append((column.name, "" if measures is None else _line(measures)))
     for axes, (name, below) in zip(row, texts, strict=True):
         axes.set_title(below, fontsize=8, color=LIGHT[MUTED], pad=3, linespacing=1.25)
-        lift = 22 if "\n" in below else 13
-        axes.annotate(_short(name), (0.5, 1), (0, lift + 2), xycoords="axes fraction", textcoords="offset points",
+        axes.annotate(_short(name), (0.5, 1), (0, 26), xycoords="axes fraction", textcoords="offset points",
                       ha="center", va="bottom", fontsize=9.5, color=LIGHT[INK], annotation_clip=False)  # fmt: skip
 
 
 def _line(measures: Measures) -> str:
-    return f"lift {_number(measures.lift)}\nelsewhere {_number(measures.control)}"
+    share = "none" if measures.share.mean is None else f"{measures.share.mean:.1%}"
+    return f"share {share}, lift {_number(measures.lift)}\nelsewhere {_number(measures.control)}"
 
 
 def _number(value: Spread) -> str:
@@ -124,32 +129,42 @@ def _row(figure: FigureBase, row: Sequence[Axes], shown: Shown, number: int) -> 
     _show(row[0], _enlarged(pixels))
     _show(row[1], _marks(shown.marks[number]))
     cells = [maps[number] * maps[number].size for maps in shown.maps]  # multiples of an even spread
-    highest = max((float(one.max()) for one in cells if np.isfinite(one).all()), default=1.0)
+    scale = scale_of([one for one in cells if np.isfinite(one).all()])
     for axes, one in zip(row[2:], cells, strict=True):
         if np.isfinite(one).all():
-            _show(axes, overlay(pixels, one, highest))
+            _show(axes, overlay(pixels, one, scale))
         else:
             _show(axes, _enlarged(pixels))
             axes.set_xlabel("no map", fontsize=8, color=LIGHT[MUTED])
-    colours = ScalarMappable(Normalize(0, highest), COLOURS)
+    colours = ScalarMappable(Normalize(*scale), COLOURS)
     bar = figure.colorbar(colours, ax=list(row), aspect=14, fraction=0.03, pad=0.012)
-    bar.set_ticks([0, highest], labels=["0", f"{highest:.3g}x"])
+    bar.set_ticks(scale, labels=[f"{end:.2g}x" for end in scale])
     bar.ax.tick_params(labelsize=8, length=0)
     bar.outline.set_visible(False)
 
 
-def overlay(pixels: Pixels, cells: Numbers, highest: float) -> Pixels:
+def scale_of(cells: Sequence[Numbers]) -> tuple[float, float]:
+    """Return the lowest and the highest of some maps, in multiples of an even spread, at least 10% off it either way.
+
+    Without that, rounding would look like attention where there is next to none.
+    """
+    low = min((float(one.min()) for one in cells), default=1.0)
+    high = max((float(one.max()) for one in cells), default=1.0)
+    return min(low, 1 - LEAST_CONTRAST), max(high, 1 + LEAST_CONTRAST)
+
+
+def overlay(pixels: Pixels, cells: Numbers, scale: tuple[float, float]) -> Pixels:
     """Return a map over its image, uint8 [S, S, 3], each at least 256 pixels.
 
     Args:
         pixels: uint8 [S, S] or [S, S, 3].
-        cells: float64 [g, g], 0 to `highest`; every cell covers its part of the image evenly.
-        highest: what the last of the colours stands for.
+        cells: float64 [g, g]; every cell covers its part of the image evenly.
+        scale: what the first and the last of the colours stand for.
     """
     image = _enlarged(pixels).astype(np.float64)
     side, grid = len(image), len(cells)
     even = spread(cells, side) * (side / grid) ** 2  # back from mass to height
-    colour = mpl.colormaps[COLOURS](even / max(highest, 1e-300))[..., :3] * 255
+    colour = mpl.colormaps[COLOURS](Normalize(*scale)(even))[..., :3] * 255
     gray = image @ np.array([0.299, 0.587, 0.114])
     mixed = OVER * colour + (1 - OVER) * gray[..., None]
     return np.round(mixed).clip(0, 255).astype(np.uint8)
@@ -201,7 +216,7 @@ def picture_heads(path: Path, model: ModelAttention, sets: Sequence[Shown], numb
             facecolor="white",
         )
         figure.suptitle(
-            f"{model.name}: every head of {blocks} blocks, {model.reads}; each map from 0 to its highest"
+            f"{model.name}: every head of {blocks} blocks, {model.reads}; each map from its lowest to its highest"
             + ("; below each its mean lift" if written else ""),
             x=0.01, ha="left", fontsize=9.5, color=LIGHT[INK], wrap=True,
         )  # fmt: skip
@@ -216,7 +231,7 @@ def picture_heads(path: Path, model: ModelAttention, sets: Sequence[Shown], numb
 def _mosaic(axes: Axes, shown: Shown, maps: Numbers, lifts: list[list[float | None]] | None) -> None:
     """Draw all maps of [blocks, heads, g, g] over the first image of a set."""
     blocks, count = maps.shape[:2]
-    tiles = [[overlay(shown.pixels[0], one, float(one.max())) for one in row] for row in maps]
+    tiles = [[overlay(shown.pixels[0], one, scale_of([one])) for one in row * row[0].size] for row in maps]
     side = len(tiles[0][0])
     gap = side // 16
     below = gap + (side // 5 if lifts is not None else 0)

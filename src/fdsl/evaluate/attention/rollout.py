@@ -14,9 +14,9 @@ def rollout(blocks: Sequence[Tensor]) -> Tensor:
     """Return how much each token of the last block comes from each token of the first, float64 [B, T, T].
 
     Abnar and Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020, https://arxiv.org/abs/2005.00928: the
-    mean of a block's heads, with the identity added for the residual connection and rows divided by their sum, multiplied
-    from block to block. Rows add up to 1. It follows attention alone: values, MLPs and the size of the residual are
-    left out.
+    mean of a block's heads, with the identity added for the residual connection and rows divided by their sum,
+    multiplied from block to block. Rows add up to 1. It follows attention alone: values, MLPs and the size of the
+    residual are left out.
 
     Args:
         blocks: attention of each block, first to last, [B, heads, T, T].
@@ -36,8 +36,8 @@ def on_patches(attention: Tensor, tokens: Tokens) -> Tensor:
     """Return the mass on each patch, float64 [..., g, g], which adds up to 1.
 
     It is what the tokens that the classifier reads take from the patches: the class token's row, or the mean of the
-    rows of all patches. What goes to class, distillation and register tokens is of no place: it is left out, and the rest
-    scaled up to 1.
+    rows of all patches. What goes to class, distillation and register tokens is of no place: it is left out, and the
+    rest scaled up to 1.
 
     Args:
         attention: [..., T, T], of a block or a rollout.
