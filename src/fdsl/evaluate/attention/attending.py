@@ -50,9 +50,9 @@ def attend(config: AttentionConfig) -> AttentionResult:
         on_rendered = [look.at(rendered, config.measured) for look in looks]
         on_real = None if real is None else [look.at(real, config.measured) for look in looks]
     models = _models(looks, on_rendered, on_real)
-    sets = [_shown("rendered", "contours", rendered, size, config.images, on_rendered)]
+    sets = [_shown("rendered", "contours", rendered, size, config, on_rendered)]
     if real is not None and on_real is not None:
-        sets.append(_shown("real", "edges", real, size, config.images, on_real))
+        sets.append(_shown("real", "edges", real, size, config, on_real))
     config.out.mkdir(parents=True, exist_ok=True)
     picture_maps(config.out / PICTURE_FILE, _columns(models), sets, config.method)
     pictures = [PICTURE_FILE]
@@ -60,7 +60,7 @@ def attend(config: AttentionConfig) -> AttentionResult:
         if model.rendered_heads is not None:
             pictures.append(f"heads-{_slug(model.name)}.png")
             picture_heads(config.out / pictures[-1], model, sets, number)
-    result = _result(config, models, rendered, real, pictures)
+    result = _result(config, models, rendered, real, sets, pictures)
     replace_result(result)
     return result
 
@@ -88,9 +88,12 @@ def _models(
     )
 
 
-def _shown(kind: str, marked: str, images: Images, size: int, count: int, looked: Sequence[Looked]) -> Shown:
-    numbers = np.arange(min(count, len(images)))
+def _shown(
+    kind: str, marked: str, images: Images, size: int, config: AttentionConfig, looked: Sequence[Looked]
+) -> Shown:
+    numbers = np.arange(min(config.images, len(images)))
     return Shown(
+        area=_area(images, config.measured),
         kind=kind,
         marked=marked,
         pixels=images.pixels(numbers, size),
@@ -114,13 +117,14 @@ def _result(
     models: tuple[ModelAttention, ...],
     rendered: Rendered,
     real: Real | None,
+    sets: Sequence[Shown],
     pictures: Sequence[str],
 ) -> AttentionResult:
     return AttentionResult(
         out=config.out,
         models=models,
-        area_share=_area(rendered, config.measured),
-        edge_area_share=None if real is None else _area(real, config.measured),
+        area_share=sets[0].area,
+        edge_area_share=None if real is None else sets[1].area,
         family=rendered.family.name,
         classes=rendered.family.classes,
         dataset_seed=rendered.seed,

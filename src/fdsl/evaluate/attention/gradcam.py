@@ -36,7 +36,10 @@ class GradCam:
             self._stage = model.get_submodule(list(stages)[-1]["module"])
             self._tokens = False
             blank = torch.zeros(1, 3, size, size, device=next(model.parameters()).device)
-            self._tokens = self._features_and_logits(blank)[0].ndim == 3
+            made = self._features_and_logits(blank)[0]
+            if not isinstance(made, Tensor):
+                raise TypeError(f"its last stage puts out a {type(made).__name__}, not a feature map")
+            self._tokens = made.ndim == 3
             self.grid = self(blank).shape[-1]
         except Exception as error:  # whatever the model raises, it is this one that does not fit
             kind = type(model).__name__
@@ -73,7 +76,20 @@ class GradCam:
     def _as_map(self, features: Tensor) -> Tensor:
         """Return features as [B, C, g, g]."""
         if features.ndim == 3:
-            patches = features[:, self._prefix :].transpose(1, 2)
+            return self._patches(features)
+        one_size = (
+            len(set(features.shape[1:])) == 1
+        )  # as many channels as places along a side: the shape tells nothing
+        square_first = features.shape[-1] == features.shape[-2] and not (one_size and self._channels_last)
+        if features.ndim != 4 or not (square_first or features.shape[1] == features.shape[2]):
+            raise ValueError(f"its last stage puts out {list(features.shape)}, which is no square map")
+        return features if square_first else features.permute(0, 3, 1, 2)
+
+    def _patches(self, features: Tensor) -> Tensor:
+        """Return tokens [B, T, C] as a map; some models add the class token after the last block but one."""
+        for prefix in (self._prefix, 0):
+            patches = features[:, prefix:].transpose(1, 2)
             side = math.isqrt(patches.shape[-1])
-            return patches.reshape(*patches.shape[:2], side, side)
-        return features.permute(0, 3, 1, 2) if self._channels_last else features
+            if side > 0 and side * side == patches.shape[-1]:
+                return patches.reshape(*patches.shape[:2], side, side)
+        raise ValueError(f"the {features.shape[1]} tokens of its last block are no square of patches")

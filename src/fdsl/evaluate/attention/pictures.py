@@ -251,8 +251,7 @@ def _mosaic(axes: Axes, shown: Shown, maps: Numbers, lifts: list[list[float | No
         [b * (side + below) + side / 2 for b in range(blocks)], [str(b + 1) for b in range(blocks)]
     )
     axes.xaxis.tick_top()
-    axes.xaxis.set_label_position("top")
-    axes.set_xlabel(f"head, {shown.kind} image", fontsize=9, color=LIGHT[INK])
+    axes.set_title(f"head, {shown.kind} image", fontsize=9, color=LIGHT[INK], pad=8)
     axes.set_ylabel("block")
     axes.tick_params(labelsize=8)
     for spine in axes.spines.values():
