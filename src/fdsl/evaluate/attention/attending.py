@@ -46,7 +46,8 @@ def attend(config: AttentionConfig) -> AttentionResult:
         size = max(architecture.size for architecture in architectures)
         real = real_images(config, origins, edge_size=size)
         lookers = load_lookers(config, origins, architectures, rendered, real, fabric.device)
-        looks = [Look(looker, config.method) for looker in lookers]
+        # the untrained model comes first, and is looked into last: where the method suits none, weights are named
+        looks = [Look(looker, config.method) for looker in reversed(lookers)][::-1]
         on_rendered = [look.at(rendered, config.measured) for look in looks]
         on_real = None if real is None else [look.at(real, config.measured) for look in looks]
     models = _models(looks, on_rendered, on_real)

@@ -74,11 +74,11 @@ def picture_maps(path: Path, columns: Sequence[Column], sets: Sequence[Shown], m
     A colour is attention in multiples of an even spread; it has one scale a row, from the lowest to the highest in it.
     """
     rows = sum(len(shown.pixels) for shown in sets)
-    wide, high = 1.65 * (2 + len(columns)) + 1.0, 1.62 * rows + 0.55 + 0.62 * len(sets)
+    wide, high = 1.65 * (2 + len(columns)) + 1.0, 1.62 * rows + 0.7 + 0.62 * len(sets)
     with _light():
         layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, hspace=0.01, wspace=0.01)
         figure = Figure(figsize=(wide, high), dpi=DPI, layout=layout, facecolor="white")
-        figure.suptitle(_heading(method), x=0.01, ha="left", fontsize=9, color=LIGHT[MUTED])
+        figure.suptitle(_heading(method), x=0.01, ha="left", fontsize=8.5, color=LIGHT[MUTED])
         ratios = [1.62 * len(shown.pixels) + 0.62 for shown in sets]
         parts: Any = figure.subfigures(len(sets), 1, height_ratios=ratios, squeeze=False)
         for part, shown in zip(parts[:, 0], sets, strict=True):
@@ -91,9 +91,11 @@ def picture_maps(path: Path, columns: Sequence[Column], sets: Sequence[Shown], m
 
 
 def _heading(method: str) -> str:
-    if method == "rollout":
-        return "Attention rollout. Colour: attention in multiples of an even spread, a scale a row."
-    return "Grad-CAM of the likeliest class. Colour: the map in multiples of an even spread, a scale a row."
+    what = "Attention rollout" if method == "rollout" else "Grad-CAM of the likeliest class"
+    return (
+        f"{what}. Colour: multiples of an even spread, a scale a row.\n"
+        "lift: share over the marked part (1 is chance); elsewhere: the same on another image's marks"
+    )
 
 
 def _titles(row: Sequence[Axes], columns: Sequence[Column], shown: Shown) -> None:
