@@ -69,7 +69,9 @@ def commands_page() -> str:
     """Return the help of every command as Markdown."""
     parts = [COMMANDS_PREAMBLE]
     for name, summary in there_commands():
-        parts.append(f"## fdsl {name}\n\n{summary[0].upper()}{summary[1:]}.\n\n```text\n{help_text(name)}\n```\n")
+        parts.append(
+            f"## fdsl {name}\n\n{summary[0].upper()}{summary[1:]}.\n\n```text\n{help_text(name)}\n```\n"
+        )
     return "\n".join(parts)
 
 

@@ -1,8 +1,8 @@
 """Runs the code blocks of a Markdown page in order, as a reader would: Python in one namespace, shell in one folder.
 
-A block is marked with an HTML comment before it: `<!-- not run: why -->`. Its Python is compiled and its `fdsl` commands
-are parsed all the same, so that no option of the documentation can go stale. A fence with `title="NAME"` is a file that
-the reader writes.
+A block that is not to be run has an HTML comment before it, `<!-- not run: why -->`. Its Python is compiled and its
+`fdsl` commands are parsed all the same, so that no option of the documentation can go stale. A fence with `title="NAME"`
+is a file that the reader writes.
 
     python documents.py PAGE FOLDER      runs a page in FOLDER, which is how docs/gallery/ was drawn
 """
@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shlex
 import subprocess
 import sys
 import tempfile
 import types
 from collections.abc import Callable, Iterator
-from contextlib import chdir
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
@@ -37,7 +40,9 @@ CLUSTER = {
     "USER": "somebody",
 }
 # Shell in which nothing is found but what bash has built in: every other command is written down, a line a command.
-RECORDING = 'PATH=/nowhere\ncommand_not_found_handle() { printf "%q " "$@" >> "$RECORD"; echo >> "$RECORD"; }\n'
+RECORDING = (
+    'PATH=/nowhere\ncommand_not_found_handle() { printf "%q " "$@" >> "$RECORD"; echo >> "$RECORD"; }\n'
+)
 # `fdsl` is answered by the process that has its libraries and kernels loaded already, and everything stops at an error.
 ANSWERED = """set -euo pipefail
 fdsl() { local code; printf "%q " "$PWD" "$@" > "$ASK"; read -r code < "$ANSWER"; cat "$SAID"; return "$code"; }
@@ -121,7 +126,7 @@ def commands(script: str) -> Iterator[list[str]]:
             words = shlex.split(line)
             if words[0] == "fdsl":
                 yield words[1:]
-            elif any(pair == ("-m", "fdsl") for pair in zip(words, words[1:], strict=False)):
+            elif ("-m", "fdsl") in pairwise(words):
                 yield words[words.index("fdsl") + 1 :]
 
 
@@ -158,8 +163,6 @@ def check_commands(script: str) -> None:
 
 def missing(argv: list[str]) -> bool:
     """Whether the command is one whose module is not in this source; it is then noted in `absent`."""
-    from importlib.util import find_spec
-
     from fdsl.cli.app import COMMANDS
 
     if argv[0] in COMMANDS and find_spec(COMMANDS[argv[0]].module) is None:
@@ -175,37 +178,27 @@ def run_shell(script: str, said: Callable[[str], object]) -> None:
         AssertionError: a command failed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        ask, answer, told = (Path(folder) / name for name in ("ask", "answer", "said"))
+        ask, answer, told, printed = (Path(folder) / name for name in ("ask", "answer", "told", "printed"))
         os.mkfifo(ask)
         os.mkfifo(answer)
         paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         source = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
         names = {"ASK": ask, "ANSWER": answer, "SAID": told, "PATH": paths, "PYTHONPATH": source}
-        shell = subprocess.Popen(
-            ["bash", "-c", ANSWERED + script],
-            env=os.environ | {name: str(value) for name, value in names.items()},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        # both ends are open here, so that neither side waits for one that has gone
-        asked = os.open(ask, os.O_RDONLY | os.O_NONBLOCK)
-        kept = os.open(ask, os.O_WRONLY)
-        try:
-            _answer_until(shell, asked, answer, told)
-        finally:
-            os.close(asked)
-            os.close(kept)
-        assert shell.stdout is not None
-        output = shell.stdout.read()
+        environment = os.environ | {name: str(value) for name, value in names.items()}
+        # open at both ends, so that nobody waits for the other to open it
+        asked = os.open(ask, os.O_RDWR)
+        with printed.open("w") as file:
+            command = ["bash", "-c", ANSWERED + script]
+            with subprocess.Popen(command, env=environment, stdout=file, stderr=file) as shell:
+                _answer_until(shell, asked, answer, told)
+        os.close(asked)
+        output = printed.read_text()
         said(output)
-        assert shell.wait() == 0, f"ended with {shell.returncode}:\n{output}"
+        assert shell.returncode == 0, f"ended with {shell.returncode}:\n{output}"
 
 
-def _answer_until(shell: subprocess.Popen[str], asked: int, answer: Path, told: Path) -> None:
+def _answer_until(shell: subprocess.Popen[bytes], asked: int, answer: Path, told: Path) -> None:
     """Do the commands that a shell asks for until it has ended."""
-    import select
-
     request = b""
     while shell.poll() is None:
         if not select.select([asked], [], [], 0.05)[0]:
@@ -219,8 +212,6 @@ def _answer_until(shell: subprocess.Popen[str], asked: int, answer: Path, told: 
 
 def _done(words: list[str], told: Path) -> int:
     """Run `fdsl` with the words after the first, which is the folder to run it in; what it prints goes to a file."""
-    from contextlib import redirect_stderr, redirect_stdout
-
     from fdsl.cli import main
 
     if missing(words[1:]):
