@@ -55,14 +55,13 @@ def from_root(text: str) -> str:
 
 
 def there(markdown: str) -> str:
-    """Return Markdown without the `:::` lines of modules that do not exist."""
-    return re.sub(r"^::: (fdsl\.evaluate\.[\w.]+)$", _if_there, markdown, flags=re.MULTILINE)
+    """Return Markdown without the names of modules of fdsl.evaluate that do not exist, and their options."""
+    return re.sub(r"^::: (fdsl\.evaluate\.[\w.]+)\n(?:    .*\n)*", _if_there, markdown, flags=re.MULTILINE)
 
 
-def _if_there(line: re.Match[str]) -> str:
-    path = ROOT / "src" / Path(*line[1].split("."))
-    home = path.parent
-    return line[0] if any(p.with_suffix(".py").is_file() or p.is_dir() for p in (path, home)) else ""
+def _if_there(name: re.Match[str]) -> str:
+    module = ROOT / "src" / Path(*name[1].split(".")[:-1])
+    return name[0] if module.with_suffix(".py").is_file() else ""
 
 
 def commands_page() -> str:

@@ -1,8 +1,8 @@
 """Runs the code blocks of a Markdown page in order, as a reader would: Python in one namespace, shell in one folder.
 
 A block that is not to be run has an HTML comment before it, `<!-- not run: why -->`. Its Python is compiled and its
-`fdsl` commands are parsed all the same, so that no option of the documentation can go stale. A fence with `title="NAME"`
-is a file that the reader writes.
+`fdsl` commands are parsed all the same, so that no option of the documentation can go stale. A fence with
+`title="NAME"` is a file that the reader writes.
 
     python documents.py PAGE FOLDER      runs a page in FOLDER, which is how docs/gallery/ was drawn
 """

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import documents
 from documents import ROOT, blocks, check_commands, commands, run_page
@@ -16,7 +18,7 @@ pytest.importorskip("torch")
 
 DOCS = ROOT / "docs"
 GENERATED = {"families.md", "recipes.md"}
-BY_ITSELF = {"tutorial.md", "own-family.md"}
+BY_ITSELF = {"tutorial.md", "own-family.md", "gallery.md"}
 PAGES = [
     ROOT / "README.md",
     ROOT / "RESULTS.md",
@@ -48,6 +50,14 @@ def _absent_commands() -> Iterator[None]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page(page):
     run_page(page)
+
+
+def test_gallery_draws_the_pictures_it_shows():
+    run_page(DOCS / "gallery.md")
+    for shown in sorted((DOCS / "gallery").glob("*.png")):
+        with Image.open(shown) as picture, Image.open(shown.name) as drawn:
+            assert (np.asarray(picture) == np.asarray(drawn)).all(), f"make docs draws {shown.name} anew"
+        assert f"(gallery/{shown.name})" in (DOCS / "gallery.md").read_text()
 
 
 def test_own_family(tmp_path, monkeypatch):
