@@ -21,7 +21,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[1]
 ROOT_PAGES = {"results.md": "RESULTS.md", "changes.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 COMMANDS_PAGE = "commands.md"
-WIDTH = 96
+WIDTH = 82
 
 COMMANDS_PREAMBLE = """# Commands
 

@@ -185,19 +185,23 @@ def run_shell(script: str, said: Callable[[str], object]) -> None:
         source = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
         names = {"ASK": ask, "ANSWER": answer, "SAID": told, "PATH": paths, "PYTHONPATH": source}
         environment = os.environ | {name: str(value) for name, value in names.items()}
-        # open at both ends, so that nobody waits for the other to open it
-        asked = os.open(ask, os.O_RDWR)
+        # both ends of both are open here: neither waits for the other to open one, or takes its closing for an answer
+        pipes = [os.open(pipe, os.O_RDWR) for pipe in (ask, answer)]
         with printed.open("w") as file:
             command = ["bash", "-c", ANSWERED + script]
             with subprocess.Popen(command, env=environment, stdout=file, stderr=file) as shell:
-                _answer_until(shell, asked, answer, told)
-        os.close(asked)
+                try:
+                    _answer_until(shell, *pipes, told)
+                finally:
+                    shell.kill()
+        for pipe in pipes:
+            os.close(pipe)
         output = printed.read_text()
         said(output)
         assert shell.returncode == 0, f"ended with {shell.returncode}:\n{output}"
 
 
-def _answer_until(shell: subprocess.Popen[bytes], asked: int, answer: Path, told: Path) -> None:
+def _answer_until(shell: subprocess.Popen[bytes], asked: int, answer: int, told: Path) -> None:
     """Do the commands that a shell asks for until it has ended."""
     request = b""
     while shell.poll() is None:
@@ -206,7 +210,7 @@ def _answer_until(shell: subprocess.Popen[bytes], asked: int, answer: Path, told
         request += os.read(asked, 1 << 16)
         if request.endswith(b" "):
             code = _done(shlex.split(request.decode()), told)
-            answer.write_text(f"{code}\n")
+            os.write(answer, f"{code}\n".encode())
             request = b""
 
 

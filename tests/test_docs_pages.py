@@ -135,6 +135,15 @@ def test_python_that_is_not_run_is_compiled(tmp_path):
         run_page(tmp_path / "page.md")
 
 
+def test_commands_of_a_block_run_one_after_the_other_in_its_folder(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```bash\nmkdir a\ncd a\nwhere=$PWD\n" + "fdsl families RCDB > said.txt\n" * 5 + "```\n"
+        '```bash\ntest -s a/said.txt\ngrep -q Radial a/said.txt\npython -c "import fdsl"\n```\n'
+    )
+    run_page(page)
+
+
 def test_checking_a_command_does_nothing(tmp_path):
     check_commands("fdsl preview RCDB --out sheet.png")
     assert not Path("sheet.png").exists()
