@@ -18,7 +18,7 @@ from sklearn.calibration import calibration_curve
 
 from fdsl.data.real import open_images
 from fdsl.errors import InputError
-from fdsl.evaluate.probing.calibration import BINS, Reliability, brier_score
+from fdsl.evaluate.calibration import BINS, Reliability, brier_score
 from fdsl.evaluate.probing.changes import CHANGES, blurred, changed, edges, shape_bias, shuffled
 from fdsl.evaluate.probing.measuring import changed_batches
 from fdsl.evaluate.probing.scores import Said, Score, said_of, shape_bias_interval, wilson

@@ -31,7 +31,6 @@ from fdsl.evaluate.compare import Trial, compare, verdict
 from fdsl.evaluate.figures import curves, look
 from fdsl.evaluate.figures.curves import MOST_POINTS, Line
 from fdsl.evaluate.reporting import ReportConfig, report, seeing
-from fdsl.evaluate.reporting.answers import calibration_error
 from fdsl.evaluate.reporting.entries import distinct, read_entries
 from fdsl.evaluate.reporting.judging import judge
 from fdsl.evaluate.reporting.tables import by_class, commands, configs, summary
@@ -385,12 +384,6 @@ def test_very_many_classes_are_cut_to_the_ends(tmp_path):
     table = by_class(read_entries([run]).trainings)
     assert len(table.rows) == 60
     assert [table.rows[0][1], table.rows[-1][1]] == ["0.0", "99.5"]
-
-
-def test_calibration_error_is_the_weighted_distance():
-    sure, right = np.array([0.95, 0.91, 0.35, 0.3]), np.array([True, False, False, False])
-    assert calibration_error(sure, right) == pytest.approx((2 * 0.43 + 2 * 0.325) / 4)
-    assert calibration_error(np.ones(5), np.ones(5, bool)) == 0
 
 
 def test_long_and_broken_curves_are_drawn():

@@ -69,7 +69,9 @@ COMMANDS = {
     "attention": Command(
         "fdsl.cli.attention", "picture where models look, and how much of it lies on contours"
     ),
-    "inspect": Command("fdsl.cli.inspect", "measure a family's images before any training: varied, blank, alike"),
+    "inspect": Command(
+        "fdsl.cli.inspect", "measure a family's images before any training: varied, blank, alike"
+    ),
     "report": Command("fdsl.cli.report", "one page of finished runs side by side: curves, numbers, pictures"),
     "explore": Command("fdsl.cli.explore", "open a local page that redraws as parameters move"),
     "sweep": Command(

@@ -26,7 +26,7 @@ def run(argv: list[str]) -> None:
     config = parse(InspectConfig, "inspect", argv)
     if config.out is not None:
         require("inspect --out", "report")
-        check_out("out", config.out)
+        check_out(config.out)
     with _bar("inspecting") as told:
         found = inspect(config, told)
     warnings = concerns(found)

@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from fdsl.errors import DataError, InputError
@@ -20,7 +21,7 @@ def check_result_folder(field: str, folder: str | Path, what: str, files: Collec
         field: what an error calls the folder.
         folder: to be written.
         what: kind of the result, as its file WHAT.json says under "what".
-        files: names of all files that such a result may have.
+        files: names of all files that such a result may have; * stands for anything.
 
     Raises:
         InputError: something else is there, or it is the current folder, which cannot be replaced.
@@ -32,7 +33,9 @@ def check_result_folder(field: str, folder: str | Path, what: str, files: Collec
         )
     if not path.is_dir() or not any(path.iterdir()):
         return check_new_folder(field, folder)
-    foreign = sorted(one.name for one in path.iterdir() if one.name not in files and not is_leftover(one))
+    foreign = sorted(
+        one.name for one in path.iterdir() if not _named(one.name, files) and not is_leftover(one)
+    )
     if foreign or not _is_result(path / f"{what}.json", what):
         held = foreign[0] if foreign else f"no {what}.json of such a result"
         raise InputError(
@@ -61,6 +64,10 @@ def result_folder(field: str, folder: str | Path, what: str, files: Collection[s
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _named(name: str, files: Collection[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in files)
 
 
 def _is_result(file: Path, what: str) -> bool:

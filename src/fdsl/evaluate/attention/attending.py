@@ -15,12 +15,15 @@ from fdsl.evaluate.attention.models import architecture_of, load_lookers
 from fdsl.evaluate.attention.origins import find_origin
 from fdsl.evaluate.attention.pictures import Column, Shown, picture_heads, picture_maps
 from fdsl.evaluate.attention.result import (
+    FILES,
     PICTURE_FILE,
+    RESULT_FILE,
+    WHAT,
     AttentionResult,
     ModelAttention,
-    check_out,
-    replace_result,
 )
+from fdsl.evaluate.results import check_result_folder, result_folder
+from fdsl.files import write_json
 from fdsl.train.device import borrowed_state, make_fabric
 
 AT_ONCE = 32
@@ -37,7 +40,7 @@ def attend(config: AttentionConfig) -> AttentionResult:
             things.
         DataError: weights or an image are damaged.
     """
-    check_out(config.out)
+    check_result_folder("out", config.out, WHAT, FILES)
     origins = [find_origin(weights) for weights in config.weights]
     architectures = [architecture_of(origin) for origin in origins]
     rendered = rendered_images(config, origins)
@@ -54,15 +57,15 @@ def attend(config: AttentionConfig) -> AttentionResult:
     sets = [_shown("rendered", "contours", rendered, size, config, on_rendered)]
     if real is not None and on_real is not None:
         sets.append(_shown("real", "edges", real, size, config, on_real))
-    config.out.mkdir(parents=True, exist_ok=True)
-    picture_maps(config.out / PICTURE_FILE, _columns(models), sets, config.method)
-    pictures = [PICTURE_FILE]
-    for number, model in enumerate(models):
-        if model.rendered_heads is not None:
-            pictures.append(f"heads-{_slug(model.name)}.png")
-            picture_heads(config.out / pictures[-1], model, sets, number)
-    result = _result(config, models, rendered, real, sets, pictures)
-    replace_result(result)
+    with result_folder("out", config.out, WHAT, FILES) as folder:
+        picture_maps(folder / PICTURE_FILE, _columns(models), sets, config.method)
+        pictures = [PICTURE_FILE]
+        for number, model in enumerate(models):
+            if model.rendered_heads is not None:
+                pictures.append(f"heads-{_slug(model.name)}.png")
+                picture_heads(folder / pictures[-1], model, sets, number)
+        result = _result(config, models, rendered, real, sets, pictures)
+        write_json(folder / RESULT_FILE, result.to_json())
     return result
 
 

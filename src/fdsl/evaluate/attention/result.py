@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fdsl.errors import InputError
 from fdsl.evaluate.attention.measures import Measures, Spread
-from fdsl.files import is_leftover, write_json
 
 RESULT_FILE = "attention.json"
 PICTURE_FILE = "attention.png"
 WHAT = "attention"
-OWN_PICTURE = re.compile(r"attention\.png|heads-[\w.-]+\.png", re.ASCII)
+FILES = (RESULT_FILE, PICTURE_FILE, "heads-*.png")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,41 +107,3 @@ class AttentionResult:
             "edge_area_share": None if edge is None else edge.to_json(),
             "pictures": list(self.pictures),
         }
-
-
-def check_out(out: Path) -> None:
-    """Check that results can go to `out`: it is new, empty, or holds an earlier result of the same kind.
-
-    Raises:
-        InputError: it is a file, or holds other things alone.
-    """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"out must be a folder, got {out}: it is a file")
-    if out.is_dir() and any(not is_leftover(path) for path in out.iterdir()) and _earlier(out) is None:
-        raise InputError(
-            f"out must be a new or empty folder, or hold an earlier {RESULT_FILE}, got {out}: it holds other files"
-        )
-
-
-def replace_result(result: AttentionResult) -> None:
-    """Write the JSON of a result whose pictures are there; pictures of an earlier result that it lacks go."""
-    earlier = _earlier(result.out) or {}
-    stale = set(_names(earlier.get("pictures"))) - set(result.pictures)
-    write_json(result.out / RESULT_FILE, result.to_json())
-    for name in stale:
-        (result.out / name).unlink(missing_ok=True)
-
-
-def _names(names: object) -> Iterable[str]:
-    """Return those names that are of a picture of ours: a file is read, and must not name others to be deleted."""
-    listed = names if isinstance(names, list) else []
-    return [name for name in listed if isinstance(name, str) and OWN_PICTURE.fullmatch(name)]
-
-
-def _earlier(out: Path) -> dict[str, Any] | None:
-    """Return the earlier result in a folder, None where there is none."""
-    try:
-        content = json.loads((out / RESULT_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) and content.get("what") == WHAT else None

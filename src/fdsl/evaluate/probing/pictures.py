@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from fdsl.evaluate.calibration import BINS
 from fdsl.evaluate.figures import INK, LIGHT, MUTED, PAPER, PRETRAINED, SCRATCH, light_style, percent_axis
-from fdsl.evaluate.probing.calibration import BINS
 from fdsl.evaluate.probing.changes import CHANGES
 from fdsl.evaluate.probing.result import CLASSIFIERS, ProbeResult
 from fdsl.evaluate.probing.scores import Score, wilson

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fdsl.evaluate.probing.calibration import Reliability, brier_score
+from fdsl.evaluate.calibration import Reliability, brier_score
 from fdsl.evaluate.probing.changes import shape_bias
 from fdsl.evaluate.probing.classifiers import answers
 from fdsl.evaluate.probing.features import Labels, Numbers

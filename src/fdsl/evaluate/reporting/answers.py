@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fdsl.errors import DataError
+from fdsl.evaluate.calibration import Reliability
 from fdsl.evaluate.confusion import confusion_png, read_confusion
 from fdsl.evaluate.figures import Numbers
 from fdsl.evaluate.reporting.entries import Training
 from fdsl.evaluate.reporting.page import Picture, few_colours
 from fdsl.train.finetuning.answers import CONFUSION_FILE, PREDICTIONS_FILE
-
-BINS = 10
-"""Tenths of confidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,23 +31,21 @@ class Answers:
 
     @cached_property
     def bins(self) -> tuple[Numbers, Numbers]:
-        """Mean confidence and accuracy, percent, of each tenth of confidence that holds images; all seeds together."""
+        """Mean confidence and accuracy, percent, of each of 15 steps of confidence with images; all seeds together."""
         sure, right = (np.concatenate(parts) for parts in zip(*self.seeds, strict=True))
-        counts, confidence, accuracy = _binned(sure, right)
-        return 100 * confidence[counts > 0], 100 * accuracy[counts > 0]
+        bins = Reliability.of(sure, right)
+        confidence, accuracy = (
+            100 * np.array([value for value in values if value is not None])
+            for values in (bins.confidence, bins.accuracy)
+        )
+        return confidence, accuracy
 
     @property
     def error(self) -> str:
         """Expected calibration error in points, mean and deviation over seeds (Guo et al., ICML 2017)."""
-        errors = [100 * calibration_error(*seed) for seed in self.seeds]
+        errors = [100 * Reliability.of(*seed).error() for seed in self.seeds]
         mean = f"{statistics.fmean(errors):.1f}"
         return f"{mean} ± {statistics.stdev(errors):.1f}" if len(errors) > 1 else mean
-
-
-def calibration_error(confidence: Numbers, right: NDArray[np.bool_]) -> float:
-    """Return the mean over images of the distance, in 0..1, between accuracy and confidence of their tenth."""
-    counts, mean, accuracy = _binned(confidence, right)
-    return float((counts * np.abs(mean - accuracy)).sum() / counts.sum())
 
 
 def read_answers(training: Training) -> Answers | None:
@@ -93,13 +89,3 @@ def _read(file: Path) -> tuple[Numbers, NDArray[np.bool_]]:
     if not rows or not ((sure >= 0) & (sure <= 1)).all():
         raise DataError(f"{file} must hold a confidence in 0..1 in every row, and one row at least")
     return sure, np.array([label == answer for label, answer, _ in rows], bool)
-
-
-def _binned(confidence: Numbers, right: NDArray[np.bool_]) -> tuple[Numbers, Numbers, Numbers]:
-    """Return images, mean confidence and accuracy of each tenth of confidence, float64 [10] each; 0 of no images."""
-    number = np.minimum((BINS * confidence).astype(np.int64), BINS - 1)
-    counts = np.bincount(number, minlength=BINS).astype(np.float64)
-    there = np.maximum(counts, 1)
-    sums = (np.bincount(number, weights=of, minlength=BINS) for of in (confidence, right.astype(np.float64)))
-    mean, accuracy = (total / there for total in sums)
-    return counts, mean, accuracy

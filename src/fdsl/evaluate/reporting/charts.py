@@ -133,8 +133,8 @@ def calibration(answered: Sequence[tuple[Training, Answers]]) -> Charts:
     title = "Right answers by confidence"
     drawn = [figures.calibration(sides, title, name="calibration")] if sides else []
     note = (
-        "Dots: tenths of confidence, all seeds together; on the dashed line confidence and accuracy agree. Below it, a "
-        "model is surer than it is right."
+        "Dots: 15 steps of confidence, all seeds together; on the dashed line confidence and accuracy agree. Below "
+        "it, a model is surer than it is right."
     )
     return _charts([one for one, _ in answered], drawn, [], note)
 
