@@ -19,7 +19,7 @@ from fdsl.errors import InputError
 from fdsl.evaluate.attention.contours import densities, edges, overlaps, spread
 from fdsl.evaluate.attention.extract import Attention, Tokens
 from fdsl.evaluate.attention.gradcam import GradCam
-from fdsl.evaluate.attention.measures import measure
+from fdsl.evaluate.attention.measures import Spread, measure, spread_of
 from fdsl.evaluate.attention.pictures import overlay, scale_of
 from fdsl.evaluate.attention.rollout import on_patches, rollout
 from fdsl.train.model import build_model
@@ -174,6 +174,11 @@ def test_even_attention_has_the_share_of_the_area_and_attention_to_marks_all_of_
     assert sharp.correlation.mean == pytest.approx(1.0)
     away = measure(part[[1, 0]], part[:2])
     assert (away.share.mean, away.lift.mean, away.control.mean) == (0.0, 0.0, 4.0)
+
+
+def test_deviations_are_of_a_sample() -> None:
+    assert spread_of(np.array([1.0, np.nan, 3.0])) == Spread(mean=2.0, deviation=2**0.5, images=2)
+    assert spread_of(np.array([np.nan])) == Spread(mean=None, deviation=None, images=0)
 
 
 def test_images_without_a_map_are_left_out() -> None:

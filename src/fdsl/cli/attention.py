@@ -69,6 +69,10 @@ def _notes(result: AttentionResult) -> list[str]:
         if count < max(result.measured, result.images):
             lines.append(f"{result.data} has {count} test images alone: all were taken")
     for model in result.models:
+        if model.grid == 1:
+            lines.append(
+                f"{model.name}: its map is a single cell at {model.size} pixels, and says nothing of where"
+            )
         if model.standardized_by != "weights":
             whose = f"{model.name}: nothing tells mean and deviation of its images;"
             lines.append(f"{whose} those of the {model.standardized_by} were taken")
