@@ -196,9 +196,9 @@ def test_pairs_shown_are_near_duplicates_first() -> None:
     ("held", "message"),
     [
         ({"notes.txt": "mine"}, "it holds notes.txt"),
-        ({"inspect.json": '{"what": "probe"}'}, "it holds inspect.json"),
-        ({"inspect.json": "{"}, "it holds inspect.json"),
-        ({"inspect.png": "mine"}, "it holds inspect.png"),
+        ({"inspect.json": '{"what": "probe"}'}, "it holds no inspect.json of such a result"),
+        ({"inspect.json": "{"}, "it holds no inspect.json of such a result"),
+        ({"inspect.png": "mine"}, "it holds no inspect.json of such a result"),
         ({"inspect.json": '{"what": "inspect"}', "notes.txt": "mine"}, "it holds notes.txt"),
     ],
 )
@@ -206,18 +206,20 @@ def test_other_folders_are_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], held: dict[str, str], message: str
 ) -> None:
     pytest.importorskip("matplotlib")
+    folder = tmp_path / "there"
+    folder.mkdir()
     for name, text in held.items():
-        (tmp_path / name).write_text(text)
-    assert main([*COMMAND, "--out", str(tmp_path)]) == 2
+        (folder / name).write_text(text)
+    assert main([*COMMAND, "--out", str(folder)]) == 2
     assert message in capsys.readouterr().err
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == held
+    assert {path.name: path.read_text() for path in folder.iterdir()} == held
 
 
 def test_an_out_that_cannot_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     (tmp_path / "file").write_text("mine")
     assert main([*COMMAND, "--out", str(tmp_path / "file" / "below")]) == 2
-    assert "out must be a folder" in capsys.readouterr().err
+    assert "file is a file" in capsys.readouterr().err
 
 
 def test_without_matplotlib_it_prints_and_refuses_to_write(
