@@ -60,10 +60,10 @@ def attend(config: AttentionConfig) -> AttentionResult:
     with result_folder("out", config.out, WHAT, FILES) as folder:
         picture_maps(folder / PICTURE_FILE, _columns(models), sets, config.method)
         pictures = [PICTURE_FILE]
-        for number, model in enumerate(models):
+        for number, (model, file) in enumerate(zip(models, heads_files(models), strict=True)):
             if model.rendered_heads is not None:
-                pictures.append(f"heads-{_slug(model.name)}.png")
-                picture_heads(folder / pictures[-1], model, sets, number)
+                pictures.append(file)
+                picture_heads(folder / file, model, sets, number)
         result = _result(config, models, rendered, real, sets, pictures)
         write_json(folder / RESULT_FILE, result.to_json())
     return result
@@ -111,9 +111,12 @@ def _columns(models: Sequence[ModelAttention]) -> list[Column]:
     return [Column(name=model.name, rendered=model.rendered, real=model.real) for model in models]
 
 
-def _slug(name: str) -> str:
-    """Return a name as a part of a file's."""
-    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-") or "model"
+def heads_files(models: Sequence[ModelAttention]) -> list[str]:
+    """Return the names of the pictures of all heads; with numbers where they would differ in no letter of a file's."""
+    slugs = [re.sub(r"[^\w.-]+", "-", model.name, flags=re.ASCII).strip("-") or "model" for model in models]
+    if len({slug.casefold() for slug in slugs}) < len(slugs):
+        slugs = [f"{slug}-{number}" for number, slug in enumerate(slugs, 1)]
+    return [f"heads-{slug}.png" for slug in slugs]
 
 
 def _result(

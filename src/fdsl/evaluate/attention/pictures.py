@@ -21,7 +21,7 @@ from PIL import Image
 from fdsl.evaluate.attention.contours import spread
 from fdsl.evaluate.attention.measures import Measures, Spread
 from fdsl.evaluate.attention.result import ModelAttention
-from fdsl.evaluate.figures import GRID, INK, LIGHT, MUTED, light_style
+from fdsl.evaluate.figures import GRID, INK, LIGHT, MUTED, light_style, shortened
 from fdsl.files import atomic_path
 
 COLOURS = "inferno"
@@ -34,6 +34,8 @@ LEAST_CONTRAST = 0.1
 DPI = 130
 WRITTEN_HEADS = 200
 """Heads at most whose lift is written beside them."""
+LETTERS, LONGEST = 24, 60
+"""Of a model's name at most: over a column, and over a picture of its own."""
 
 Numbers = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -107,7 +109,7 @@ def _titles(row: Sequence[Axes], columns: Sequence[Column], shown: Shown) -> Non
         texts.append((column.name, "" if measures is None else _line(measures)))
     for axes, (name, below) in zip(row, texts, strict=True):
         axes.set_title(below, fontsize=8, color=LIGHT[MUTED], pad=3, linespacing=1.25)
-        axes.annotate(_short(name), (0.5, 1), (0, 26), xycoords="axes fraction", textcoords="offset points",
+        axes.annotate(shortened(name, LETTERS), (0.5, 1), (0, 26), xycoords="axes fraction", textcoords="offset points",
                       ha="center", va="bottom", fontsize=9.5, color=LIGHT[INK], annotation_clip=False)  # fmt: skip
 
 
@@ -120,10 +122,6 @@ def _number(value: Spread) -> str:
     if value.mean is None:
         return "none"
     return f"{value.mean:.2f}" + ("" if value.deviation is None else f" ± {value.deviation:.2f}")
-
-
-def _short(name: str, letters: int = 24) -> str:
-    return name if len(name) <= letters else name[: letters - 1] + "…"
 
 
 def _row(figure: FigureBase, row: Sequence[Axes], shown: Shown, number: int) -> None:
@@ -218,7 +216,8 @@ def picture_heads(path: Path, model: ModelAttention, sets: Sequence[Shown], numb
             facecolor="white",
         )
         figure.suptitle(
-            f"{model.name}: every head of {blocks} blocks, {model.reads}; each map from its lowest to its highest"
+            f"{shortened(model.name, LONGEST)}: every head of {blocks} blocks, {model.reads}; "
+            "each map from its lowest to its highest"
             + ("; below each its mean lift" if written else ""),
             x=0.01, ha="left", fontsize=9.5, color=LIGHT[INK], wrap=True,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 config.py      what a report of runs is told
 entries.py     from folders to trainings and results
+forms.py       whether their files have the form that the page needs
 judging.py     which of them may be compared
 tables.py, charts.py, answers.py, outcomes.py, examples.py, seeing.py     what the page shows
 writing.py     the page of runs

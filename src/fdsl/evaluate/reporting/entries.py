@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -11,14 +12,13 @@ from typing import Any, Literal
 
 from fdsl.errors import DataError, InputError
 from fdsl.evaluate.figures import Look, look
+from fdsl.evaluate.reporting.forms import Kind, checked
 from fdsl.evaluate.runs import Run, read_run
 from fdsl.files import read_object
 from fdsl.train.finetuning.seeds import PART
 from fdsl.train.run import RESULT_FILE, RUN_FILE
 
-Kind = Literal["pretrain", "finetune"]
 What = Literal["probe", "attention", "inspect"]
-KINDS: tuple[Kind, ...] = ("pretrain", "finetune")
 WHATS: tuple[What, ...] = ("probe", "attention", "inspect")
 KEPT = frozenset(
     {
@@ -106,6 +106,22 @@ class Outcome:
     what: What
     folder: Path
     content: dict[str, Any]
+
+
+@contextmanager
+def read_as_written(outcome: Outcome) -> Iterator[None]:
+    """Name the file where something in it is not as its command writes it.
+
+    Raises:
+        DataError: that is so.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        path = outcome.folder / f"{outcome.what}.json"
+        raise DataError(
+            f"{path} must be as fdsl {outcome.what} writes it, but cannot be read: {error!r}"
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,24 +245,12 @@ def _seed_of(file: Path) -> tuple[int, str]:
 def _read_training(folder: Path, parts: Sequence[Path]) -> _Given:
     if not parts:
         run = read_run(folder, unfinished=True)
-        return _Given(runs=(_checked(run),), whole=run.config, single=True)
-    runs = tuple(_checked(read_run(file.parent, unfinished=True)) for file in parts)
+        return _Given(runs=(checked(run),), whole=run.config, single=True)
+    runs = tuple(checked(read_run(file.parent, unfinished=True)) for file in parts)
     whole = read_run(folder, unfinished=True).config if (folder / RUN_FILE).is_file() else None
     seeds = [int(run.config.get("seed", 0)) for run in runs]
     config = {**runs[0].config, "out": str(folder), "seed": 0, "seeds": seeds}
     return _Given(runs=runs, whole=whole or config, single=False)
-
-
-def _checked(run: Run) -> Run:
-    """Return a run whose record holds what the page needs of all."""
-    kind, path = run.record.get("kind"), run.folder / RUN_FILE
-    if kind not in KINDS:
-        raise DataError(f"{path} must be of a pretrain or finetune run, got kind {kind!r}")
-    if run.finished:
-        run.number("accuracy")
-    if "data" not in run.config and kind == "finetune":
-        raise DataError(f"{path} must hold the data of the fine-tuning, it has none")
-    return run
 
 
 def _check_once(folders: Sequence[Path], found: Sequence[object]) -> None:

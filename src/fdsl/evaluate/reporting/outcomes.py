@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from fdsl.errors import DataError
-from fdsl.evaluate.reporting.entries import Entries, Outcome, What, printable
+from fdsl.evaluate.reporting.entries import Entries, Outcome, What, printable, read_as_written
 from fdsl.evaluate.reporting.page import Picture, Table, fact, few_colours
 from fdsl.evaluate.reporting.tables import NOTHING, percent, percents
 
@@ -36,13 +36,8 @@ def section(outcome: Outcome, entries: Entries) -> Section:
     Raises:
         DataError: its JSON is not of the form that its command writes, or a picture is damaged.
     """
-    try:
+    with read_as_written(outcome):
         return READERS[outcome.what](outcome, entries)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        path = outcome.folder / f"{outcome.what}.json"
-        raise DataError(
-            f"{path} must be as fdsl {outcome.what} writes it, but cannot be read: {error!r}"
-        ) from error
 
 
 def _probe(outcome: Outcome, entries: Entries) -> Section:
@@ -75,7 +70,7 @@ def _probe(outcome: Outcome, entries: Entries) -> Section:
         )
     notes = []
     if content.get("shape_bias") is not None:
-        notes.append(f"Shape bias: {percent(content['shape_bias'])}.")
+        notes.append(_shape(content))
     pictures = _pictures(outcome, {
         "confusion": "What is taken for what.",
         "calibration": "How far confidence can be believed.",
@@ -84,6 +79,14 @@ def _probe(outcome: Outcome, entries: Entries) -> Section:
     return Section(
         heading=f"Probe: {outcome.name}", tables=tuple(tables), notes=tuple(notes), pictures=pictures
     )
+
+
+def _shape(content: Mapping[str, Any]) -> str:
+    """Return the shape bias in the words that `fdsl probe` has for it."""
+    text = f"Shape bias {content['shape_bias']:.2f}"
+    if bounds := content.get("shape_bias_interval"):
+        text += f" (95% interval {bounds[0]:.2f} to {bounds[1]:.2f})"
+    return f"{text}: 1 is recognising by edges alone, 0 by shuffled patches alone."
 
 
 def _attention(outcome: Outcome, entries: Entries) -> Section:
@@ -95,14 +98,15 @@ def _attention(outcome: Outcome, entries: Entries) -> Section:
             str(one["method"]),
             _measured(one["contour_share"], 100, "%"),
             _measured(one["lift"], 1, ""),
+            _measured(one["control"], 1, ""),
         ]
         for one in content["models"]
     ]
-    head = ["model", "weights", "method", "attention on contours", "times the share of the area"]
+    head = ["model", "weights", "method", "attention on contours", "times the share of the area", "elsewhere"]
     area = _measured(content["area_share"], 100, "%")
     caption = (
         f"Means and deviations over {fact(content['measured'])} images of {content['family']}, of whose area contours "
-        f"take {area}"
+        f"take {area}. Elsewhere: the same on the contours of another image; what is beyond it is owed to the image"
     )
     pictures = _pictures(outcome, {"attention": "Where each model looks, on drawings and on real images."})
     heads = tuple(
@@ -155,7 +159,9 @@ def _flat(content: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _measured(value: Mapping[str, Any], factor: float, unit: str) -> str:
-    """Return a mean and its deviation, of things that are told as {"mean", "deviation"}."""
+    """Return a mean and its deviation, of things that are told as {"mean", "deviation"}; a dash for none."""
+    if value["mean"] is None:  # no image has the number: a map of Grad-CAM where nothing speaks for the class
+        return NOTHING
     mean, deviation = factor * float(value["mean"]), value.get("deviation")
     digits = 1 if factor == 100 else 2
     text = f"{mean:.{digits}f}"

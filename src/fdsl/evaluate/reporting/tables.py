@@ -15,7 +15,8 @@ import numpy as np
 from fdsl.commands import shell_command
 from fdsl.errors import InputError
 from fdsl.evaluate.reporting.charts import class_means
-from fdsl.evaluate.reporting.entries import Entries, Kind, Outcome, Training, printable
+from fdsl.evaluate.reporting.entries import Entries, Outcome, Training, printable, read_as_written
+from fdsl.evaluate.reporting.forms import Kind
 from fdsl.evaluate.reporting.page import Step, Table, count, duration, fact, spread
 from fdsl.evaluate.runs import Run
 from fdsl.train.config import FinetuneConfig, PretrainConfig
@@ -105,31 +106,36 @@ def _outcome_cells(one: Outcome, entries: Entries) -> dict[str, str]:
         "kind": WORDS[one.what],
         "model": NOTHING,
         "from": entries.where(str(weights)) if weights else NOTHING,
-        "data": fact(content.get("data") or content.get("family") or NOTHING),
+        "data": printable(fact(content.get("data") or content.get("family") or NOTHING)),
         "labels": fact(content["labels"]) if isinstance(content.get("labels"), int) else NOTHING,
         "accuracy": NOTHING,
         "class average": NOTHING,
         "time": NOTHING,
     }
-    if one.what == "probe" and isinstance(linear := content.get("linear"), Mapping):
-        cells["accuracy"] = percents(linear) + ", linear"
-        cells["class average"] = percent(linear.get("class_average"))
+    if one.what == "probe":
+        with read_as_written(one):
+            cells["accuracy"] = percents(content["linear"]) + ", linear"
+            cells["class average"] = percent(content["linear"]["class_average"])
     return cells
 
 
 def percents(score: Mapping[str, Any]) -> str:
     """Return mean and deviation of a score as fdsl probe writes it, in percent."""
-    mean, deviation = score.get("accuracy"), score.get("deviation")
-    return (
-        percent(mean)
-        if deviation is None
-        else f"{100 * float(mean or 0):.1f} ± {100 * float(deviation):.1f}%"
-    )
+    mean, deviation = percent(score["accuracy"]), score.get("deviation")
+    return mean if deviation is None else f"{mean.removesuffix('%')} ± {100 * deviation:.1f}%"
 
 
 def percent(share: object) -> str:
-    """Return a share in 0..1 in percent, and a dash where there is none."""
-    return f"{100 * share:.1f}%" if isinstance(share, (int, float)) else NOTHING
+    """Return a share in percent, and a dash where there is none.
+
+    Raises:
+        ValueError: it is not in 0..1.
+    """
+    if share is None:
+        return NOTHING
+    if not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        raise ValueError(f"a share must be in 0..1, got {share!r}")
+    return f"{100 * share:.1f}%"
 
 
 def _drawn(one: Training) -> str:
@@ -264,10 +270,8 @@ def machines(entries: Entries) -> Table:
 def commands(entries: Entries) -> list[Step]:
     """Return the commands that repeat the runs."""
     steps = [Step(title=one.name, command=printable_lines(_command(one))) for one in entries.trainings]
-    for one in entries.outcomes:
-        words = one.content.get("command")
-        if isinstance(words, list) and words:
-            steps.append(Step(title=one.name, command=printable_lines(_given(words))))
+    told = [(one.name, one.content.get("command")) for one in entries.outcomes]
+    steps += [Step(title=name, command=printable_lines(text)) for name, text in told if isinstance(text, str)]
     return steps
 
 
