@@ -17,7 +17,8 @@ from PIL import Image
 
 from fdsl.cli.app import main
 from fdsl.errors import InputError
-from fdsl.evaluate.attention.attending import attend
+from fdsl.evaluate.attention import attending
+from fdsl.evaluate.attention.attending import attend, heads_files
 from fdsl.evaluate.attention.config import AttentionConfig
 from fdsl.evaluate.attention.images import rendered_images
 from fdsl.evaluate.attention.origins import Origin, distinct_names, find_origin
@@ -28,6 +29,13 @@ from fdsl.train.weights import save_weights
 
 def config_of(*weights: Path, **changed: Any) -> AttentionConfig:
     return AttentionConfig(weights=weights, **{"images": 1, "measured": 3, "threads": 1, **changed})
+
+
+@pytest.fixture
+def unpictured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures, which take most of the time, where numbers alone are at stake."""
+    for name in ("picture_maps", "picture_heads"):
+        monkeypatch.setattr(attending, name, lambda *_: None)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -74,11 +82,13 @@ def test_an_earlier_result_is_replaced_and_other_files_are_not(runs: Path, tmp_p
     with pytest.raises(InputError, match="out must be"):
         attend(config_of(runs / "drawn", out=out))
     (out / "notes.txt").unlink()
-    attend(config_of(runs / "drawn", out=out))
+    (out / "attention.json").write_text('{"what": "attention"}')
+    (out / "heads-pre-trained.png").write_text("earlier")
     attend(config_of(runs / "tuned", out=out, scratch=False))
     assert set(contents(out)) == {"attention.json", "attention.png", "heads-fine-tuned.png"}
 
 
+@pytest.mark.usefixtures("unpictured")
 def test_a_segmentation_is_looked_at_with_its_own_images(runs: Path) -> None:
     result = attend(config_of(runs / "masks", scratch=False))
     assert (result.family, result.data, result.real_measured) == ("SegRCDB", None, 0)
@@ -107,6 +117,7 @@ def test_weights_of_other_sizes_and_kinds_stand_beside_each_other(runs: Path, tm
     assert result.models[2].rendered_heads is None
 
 
+@pytest.mark.usefixtures("unpictured")
 def test_grad_cam_uses_the_head_that_was_trained(runs: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -119,6 +130,7 @@ def test_grad_cam_uses_the_head_that_was_trained(runs: Path, tmp_path: Path) -> 
     assert both[0].rendered != both[1].rendered
 
 
+@pytest.mark.usefixtures("unpictured")
 def test_a_run_that_goes_on_is_looked_at_by_a_checkpoint(runs: Path, tmp_path: Path) -> None:
     going = Path(shutil.copytree(runs / "drawn", tmp_path / "going"))
     for name in ("model.safetensors", "config.json", "result.json"):
@@ -165,6 +177,18 @@ def test_names_are_told_apart() -> None:
     ]
 
 
+def test_names_that_no_picture_could_have_keep_apart(runs: Path, tmp_path: Path) -> None:
+    """Letters of no file's name, and dollar signs, which begin a formula in Matplotlib."""
+    folders = [Path(shutil.copytree(runs / "drawn", tmp_path / name)) for name in ("$a_", "犬", "猫")]
+    for folder in folders:
+        (folder / "run.json").unlink()
+    result = attend(config_of(*folders, scratch=False))
+    assert [model.name for model in result.models] == ["$a_", "犬", "猫"]
+    assert result.pictures == ("attention.png", "heads-a_-1.png", "heads-model-2.png", "heads-model-3.png")
+    assert set(contents(Path("attention"))) == {"attention.json", *result.pictures}
+    assert heads_files(result.models[:1]) == ["heads-a_.png"]
+
+
 def test_rendered_images_are_of_the_run_and_unseen(runs: Path) -> None:
     fine_tuned = [find_origin(runs / "tuned")]
     for origins in ([find_origin(runs / "drawn")], fine_tuned):  # a fine-tuning knows what it began with
@@ -205,19 +229,8 @@ def test_data_with_fewer_images_gives_all_it_has(
             file = tmp_path / "few" / split / f"class{number % 2}" / f"{number}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.effect_noise((20 + number, 50), 60).save(file)  # gray, of another size and shape
-    data = [
-        "--data",
-        str(tmp_path / "few"),
-        "--images",
-        "3",
-        "--measured",
-        "5",
-        "--threads",
-        "1",
-        "--out",
-        "o",
-    ]
-    assert main(["attention", str(runs / "drawn"), *data]) == 0
+    numbers = ["--images", "3", "--measured", "5", "--threads", "1", "--no-scratch", "--out", "o"]
+    assert main(["attention", str(runs / "drawn"), "--data", str(tmp_path / "few"), *numbers]) == 0
     found = json.loads(Path("o/attention.json").read_text())
     assert (found["measured"], found["real_measured"], found["real_images"]) == (5, 2, 2)
     assert "2 test images alone" in capsys.readouterr().out.replace("\n", " ")

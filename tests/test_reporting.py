@@ -33,6 +33,7 @@ from fdsl.evaluate.figures.curves import MOST_POINTS, Line
 from fdsl.evaluate.reporting import ReportConfig, report, seeing
 from fdsl.evaluate.reporting.entries import distinct, read_entries
 from fdsl.evaluate.reporting.judging import judge
+from fdsl.evaluate.reporting.outcomes import section
 from fdsl.evaluate.reporting.tables import by_class, commands, configs, summary
 from fdsl.evaluate.reporting.writing import render
 from fdsl.train.config import FinetuneConfig, PretrainConfig
@@ -137,11 +138,12 @@ SCORE = {"accuracy": 0.612, "deviation": 0.02, "interval": [0.59, 0.63], "class_
 PROBE = {"what": "probe", "weights": None, "data": "digits", "classes": ["a"], "seeds": [0, 1], "labels": 20,
          "test_images": 30, "features": 128, "linear": SCORE, "knn": {**SCORE, "accuracy": 0.455},
          "robustness": {"plain": {"linear": 0.61, "knn": 0.45}, "edges": {"linear": 0.33, "knn": 0.2}},
-         "shape_bias": 0.271}  # fmt: skip
+         "shape_bias": 0.271, "shape_bias_interval": [0.2, 0.34], "command": "fdsl probe w --labels 20"}  # fmt: skip
 SHARE = {"mean": 0.313, "deviation": 0.02}
 ATTENTION = {"what": "attention", "family": "RCDB", "data": None, "images": 4, "measured": 256, "area_share": SHARE,
              "models": [{"name": "untrained", "weights": None, "method": "rollout", "contour_share": SHARE,
-                         "lift": {"mean": 1.44, "deviation": 0.1}}]}  # fmt: skip
+                         "lift": {"mean": 1.44, "deviation": 0.1},
+                         "control": {"mean": 1.05, "deviation": None}}]}  # fmt: skip
 INSPECT = {"what": "inspect", "family": "RCDB", "classes": 100, "options": [], "compactness": 0.1234,
            "fill": {"mean": 0.07}, "near_duplicates": [[1, 2]],
          "warnings": ["categories 1 & 2 look alike"]}  # fmt: skip
@@ -220,7 +222,8 @@ def test_numbers_are_those_of_the_results(html):
     assert "unfinished: 100 of 1200 samples" in text
     assert "unfinished: 2 of 4 epochs" in text
     assert "61.2 ± 2.0%" in text
-    assert "Shape bias: 27.1%" in text
+    assert "Shape bias 0.27 (95% interval 0.20 to 0.34)" in text
+    assert "fdsl probe w --labels 20" in text
     assert "31.3 ± 2.0%" in text
     assert "1.44 ± 0.10" in text
     assert "categories 1 & 2 look alike" in text
@@ -407,6 +410,15 @@ def test_names_tell_folders_apart(tmp_path):
     assert distinct([Path("new\nline\x1b"), Path("byte\udcff")]) == ["new�line�", "byte�"]
 
 
+def test_attention_that_has_no_number_is_a_dash(tmp_path):
+    """As of Grad-CAM where nothing speaks for the class."""
+    nothing = {"mean": None, "deviation": None}
+    [model] = ATTENTION["models"]
+    models = [{**model, "contour_share": nothing, "lift": nothing}]
+    entries = read_entries([outcome(tmp_path / "a", {**ATTENTION, "models": models})])
+    assert section(entries.outcomes[0], entries).tables[0].rows[0][3:] == ["—", "—", "1.05"]
+
+
 def damage(name: str, content: str | None, folder: Path) -> Path:
     run = tuning(folder / "run", 0.5)
     (run / name).unlink()
@@ -436,11 +448,39 @@ def test_damaged_files_are_named(tmp_path, name, content, message):
 
 
 @pytest.mark.parametrize(
+    ("name", "changed", "message"),
+    [
+        ("run.json", {"config": {"data": "digits", "seed": 0}}, r"run\.json must hold the lr"),
+        ("run.json", {"config": {"data": "digits", "seed": "x", "lr": 1}}, "as seed, got 'x'"),
+        ("run.json", {"versions": [1]}, r"run\.json must hold an object as versions, got \[1\]"),
+        ("run.json", {"earlier": ["x"]}, r"run\.json must hold a list of sessions as earlier"),
+        ("result.json", {"seconds": "soon"}, r"result\.json must hold a number as seconds, got 'soon'"),
+        ("result.json", {"labels": 1.5}, r"result\.json must hold a number of 0 or more as labels"),
+        ("result.json", {"per_class": {"a": 2}}, r"in 0\.\.1 as per_class, got \{'a': 2\}"),
+        ("result.json", {"per_class": {"a": float("nan")}}, r"in 0\.\.1 as per_class"),
+    ],
+)
+def test_fields_of_another_form_are_named(tmp_path, name, changed, message):
+    file = tuning(tmp_path / "run", 0.5) / name
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+    with pytest.raises(DataError, match=message):
+        read_entries([file.parent])
+
+
+def test_brackets_without_end_are_damage(tmp_path):
+    (tmp_path / "probe.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"probe\.json cannot be read"):
+        read_entries([tmp_path])
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ({**PROBE, "what": "inspect"}, "must say what 'probe', got 'inspect'"),
         ({**PROBE, "linear": []}, "must be as fdsl probe writes it"),
         ({"what": "probe"}, "must be as fdsl probe writes it"),
+        ({**PROBE, "linear": {**SCORE, "accuracy": float("nan")}}, "must be as fdsl probe writes it"),
+        ({**PROBE, "knn": {**SCORE, "interval": [0.5]}}, "must be as fdsl probe writes it"),
     ],
 )
 def test_damaged_results_are_named(tmp_path, content, message):
