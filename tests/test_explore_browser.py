@@ -238,7 +238,7 @@ def test_on_a_wide_page_the_sheet_stays_beside_the_last_control(page):
     page.locator("#seed").scroll_into_view_if_needed()
     assert page.locator("#family").bounding_box()["y"] < 0, "the controls have not moved"
     assert page.locator(SHEET).bounding_box()["y"] >= 0
-    page.locator("#about").scroll_into_view_if_needed()  # what is below it is reached all the same
+    page.locator("#command").scroll_into_view_if_needed()  # what is below it is reached all the same
     code, seed = page.locator("#code").bounding_box(), page.locator("#seed").bounding_box()
     assert code["x"] > seed["x"] + seed["width"]
     assert page.locator(SHEET).bounding_box()["y"] < code["y"]

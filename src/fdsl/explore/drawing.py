@@ -134,7 +134,8 @@ def _searching(scene: Scene) -> Iterator[None]:
     if not is_searched(scene.kind) or scene.categories_key in _known:
         yield
         return
-    published = scene.categories_key == Scene(family=scene.family, classes=scene.classes).categories_key
+    _, seed, _, *options = scene.categories_key
+    published = seed == 0 and not any(options)  # the others are without end, a file each
     with _lock, nullcontext() if published else unwritten():
         yield
     _known.add(scene.categories_key)

@@ -40,7 +40,7 @@ CSS = """
 .fdsl-about td { vertical-align: top; padding: 0.2rem 0.6rem 0.2rem 0; overflow-wrap: anywhere; }
 .fdsl-about td:first-child { font-family: var(--font-mono); }
 footer { display: none !important; }
-/* What is shown stays in sight while the controls scroll. Where the container's overflow is hidden nothing sticks to the
+/* What is shown stays in sight while the controls scroll. Where the container hides its overflow nothing sticks to the
    window; Gradio takes a rule for the container outside @media only. */
 .gradio-container { overflow: clip !important; }
 @media (min-width: 701px) {
