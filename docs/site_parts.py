@@ -9,9 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -40,10 +37,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Turn links to files of the root into links to their pages, and leave out modules that are not there yet."""
+    """Turn links to files of the root into links to their pages."""
     for page, source in ROOT_PAGES.items():
         markdown = markdown.replace(f"](../{source}", f"]({page}")
-    return there(markdown)
+    return markdown
 
 
 def from_root(text: str) -> str:
@@ -54,33 +51,15 @@ def from_root(text: str) -> str:
     return text
 
 
-def there(markdown: str) -> str:
-    """Return Markdown without the names of modules of fdsl.evaluate that do not exist, and their options."""
-    return re.sub(r"^::: (fdsl\.evaluate\.[\w.]+)\n(?:    .*\n)*", _if_there, markdown, flags=re.MULTILINE)
-
-
-def _if_there(name: re.Match[str]) -> str:
-    module = ROOT / "src" / Path(*name[1].split(".")[:-1])
-    return name[0] if module.with_suffix(".py").is_file() else ""
-
-
 def commands_page() -> str:
     """Return the help of every command as Markdown."""
-    parts = [COMMANDS_PREAMBLE]
-    for name, summary in there_commands():
-        parts.append(
-            f"## fdsl {name}\n\n{summary[0].upper()}{summary[1:]}.\n\n```text\n{help_text(name)}\n```\n"
-        )
-    return "\n".join(parts)
-
-
-def there_commands() -> Iterator[tuple[str, str]]:
-    """Yield the name and summary of each command."""
     from fdsl.cli.app import COMMANDS
 
+    parts = [COMMANDS_PREAMBLE]
     for name, command in COMMANDS.items():
-        if find_spec(command.module) is not None:
-            yield name, command.summary
+        said = f"{command.summary[0].upper()}{command.summary[1:]}."
+        parts.append(f"## fdsl {name}\n\n{said}\n\n```text\n{help_text(name)}\n```\n")
+    return "\n".join(parts)
 
 
 def help_text(name: str) -> str:

@@ -20,7 +20,6 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -130,10 +129,6 @@ def commands(script: str) -> Iterator[list[str]]:
                 yield words[words.index("fdsl") + 1 :]
 
 
-absent: set[str] = set()
-"""Commands that pages asked for and whose modules are not in this source."""
-
-
 class Parsed(BaseException):
     """A command has read its arguments and found nothing wrong with them."""
 
@@ -149,8 +144,6 @@ def check_commands(script: str) -> None:
         raise Parsed
 
     for argv in commands(script):
-        if missing(argv):
-            continue
         with mock.patch.object(parse, "_read", read_only):
             try:
                 code = main(argv)
@@ -159,16 +152,6 @@ def check_commands(script: str) -> None:
         # --help and --version are all that a command line does without reading options
         assert code == 0, f"fdsl {shlex.join(argv)} ended with {code}"
         assert argv[-1] in ("--help", "--version"), f"fdsl {shlex.join(argv)} was not parsed"
-
-
-def missing(argv: list[str]) -> bool:
-    """Whether the command is one whose module is not in this source; it is then noted in `absent`."""
-    from fdsl.cli.app import COMMANDS
-
-    if argv[0] in COMMANDS and find_spec(COMMANDS[argv[0]].module) is None:
-        absent.add(argv[0])
-        return True
-    return False
 
 
 def run_shell(script: str, said: Callable[[str], object]) -> None:
@@ -218,9 +201,6 @@ def _done(words: list[str], told: Path) -> int:
     """Run `fdsl` with the words after the first, which is the folder to run it in; what it prints goes to a file."""
     from fdsl.cli import main
 
-    if missing(words[1:]):
-        told.write_text("")
-        return 0
     with told.open("w") as file, redirect_stdout(file), redirect_stderr(file), chdir(words[0]):
         return main(words[1:])
 

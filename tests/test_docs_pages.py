@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import documents
 from documents import ROOT, blocks, check_commands, commands, run_page
 
 pytest.importorskip("torch")
@@ -36,15 +34,6 @@ NOT_RUN = {
     "own-family.md": 1,
     "tutorial.md": 1,
 }
-
-
-@pytest.fixture(autouse=True)
-def _absent_commands() -> Iterator[None]:
-    """Say which commands of a page are not in this source, instead of passing."""
-    documents.absent.clear()
-    yield
-    if documents.absent:
-        pytest.skip(f"all of it ran but for fdsl {', '.join(sorted(documents.absent))}, not there yet")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

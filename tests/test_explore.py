@@ -260,6 +260,19 @@ def test_twenty_threads_at_once_search_once_and_draw_alike(monkeypatch):
     assert sheets[0].max() == 255 or len(np.unique(sheets[0])) > 2
 
 
+def test_only_published_searches_are_kept_on_disk(tmp_path, monkeypatch):
+    from fdsl.formulas import search
+
+    monkeypatch.setenv("FDSL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(search, "_found", {})
+    one = {"family": "OnePFrac", "classes": 2, "categories": 1, "instances": 1, "size": 32}
+    for scene in (Scene(**one, seed=23), Scene(**one, options={"sigma": 5.0})):
+        draw_sheet(scene)
+        assert not (tmp_path / "cache").exists()
+    draw_sheet(Scene(**one, options={"points": 1000}))
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
 def test_the_file_says_how_it_is_made():
     scene = Scene(**SMALL)
     file = encode(draw_sheet(scene), sheet_command(scene, "a.png"))
@@ -388,6 +401,14 @@ class TestRequests:
         answer = client.post(f"{address}gradio_api/run/predict", content=content, headers=JSON)
         assert 400 <= answer.status_code < 500
         assert "png" not in answer.text
+
+    def test_what_is_longer_than_any_request_of_the_page_is_refused(self, server):
+        address, client, _ = server
+        for content in (b"x" * 200_000, iter([b"{}"])):  # the other says no length at all
+            assert (
+                client.post(f"{address}gradio_api/run/predict", content=content, headers=JSON).status_code
+                == 413
+            )
 
     def test_twenty_at_once_all_get_their_own(self, server):
         _, _, draw = server

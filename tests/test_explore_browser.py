@@ -224,12 +224,24 @@ def test_a_phone_has_nothing_beside_the_page(page, view):
     )
     width, inner = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width <= inner == 390
-    picture, controls = (
-        page.locator(".fdsl-picture").first.bounding_box(),
-        page.locator("#family").bounding_box(),
-    )
+    page.locator("#seed").scroll_into_view_if_needed()
+    assert page.locator("#family").bounding_box()["y"] < 0, "the controls have not moved"
+    picture, control = (
+        page.locator(".fdsl-picture").first.bounding_box(), page.locator("#seed").bounding_box(),
+    )  # fmt: skip
+    assert 0 <= picture["y"] < control["y"], "the picture went out of sight"
     assert picture["x"] + picture["width"] <= 390
-    assert controls["y"] < picture["y"]
+
+
+def test_on_a_wide_page_the_sheet_stays_beside_the_last_control(page):
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.locator("#seed").scroll_into_view_if_needed()
+    assert page.locator("#family").bounding_box()["y"] < 0, "the controls have not moved"
+    assert page.locator(SHEET).bounding_box()["y"] >= 0
+    page.locator("#command").scroll_into_view_if_needed()  # what is below it is reached all the same
+    code, seed = page.locator("#code").bounding_box(), page.locator("#seed").bounding_box()
+    assert code["x"] > seed["x"] + seed["width"]
+    assert page.locator(SHEET).bounding_box()["y"] < code["y"]
 
 
 def test_dark_is_dark(chromium, address):

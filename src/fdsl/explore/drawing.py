@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from fdsl.evaluate.sheet import grid
 from fdsl.explore.parameters import is_searched
 from fdsl.explore.scene import Scene
 from fdsl.formulas import families
+from fdsl.formulas.search import unwritten
 from fdsl.render import Renderer
 
 EFFORT = 1
@@ -133,7 +134,9 @@ def _searching(scene: Scene) -> Iterator[None]:
     if not is_searched(scene.kind) or scene.categories_key in _known:
         yield
         return
-    with _lock:
+    _, seed, _, *options = scene.categories_key
+    published = seed == 0 and not any(options)  # the others are without end, a file each
+    with _lock, nullcontext() if published else unwritten():
         yield
     _known.add(scene.categories_key)
 

@@ -21,6 +21,8 @@ ANSWERED_BELOW = (
 )  # fmt: skip
 """What the page asks for, and what a client needs that draws through the server. Gradio has much more: uploads, files,
 proxies, run histories, streams."""
+LONGEST_BODY = 1 << 17
+"""Bytes of a request; the page's own are some thousand. Gradio would print what it cannot read, whole."""
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; font-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "script-src 'self' 'unsafe-inline' 'unsafe-eval'; worker-src 'self' blob:; connect-src 'self'; "
@@ -41,6 +43,10 @@ class Guard:
         path = str(scope["path"])
         if path not in ANSWERED and not path.startswith(ANSWERED_BELOW):
             await _refuse(send, 404, b"fdsl explore draws images; it has nothing here\n")
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"" if scope["method"] == "POST" else b"0")
+        if not length.isdigit() or int(length) > LONGEST_BODY:
+            await _refuse(send, 413, b"this is longer than any request of the page\n")
             return
         started = False
 

@@ -62,11 +62,11 @@ def build_page(threads: int | None = None) -> gr.Blocks:
     with gr.Blocks(title="fdsl explore", analytics_enabled=False, fill_width=True) as page:
         gr.HTML('<div class="fdsl-head"><h1>fdsl explore</h1><p>Images drawn from formulas, redrawn as you move '
                 "their parameters. All of it on this machine.</p></div>")  # fmt: skip
-        with gr.Row():
-            with gr.Column(scale=2, min_width=300):
+        with gr.Row(elem_id="explorer"):
+            with gr.Column(scale=2, min_width=300, elem_id="controls"):
                 _family_controls(controls)
                 _image_controls(controls)
-            with gr.Column(scale=5, min_width=300):
+            with gr.Column(scale=5, min_width=300, elem_id="shown"):
                 _view_controls(controls)
                 message = gr.HTML(elem_id="message")
                 pictures = gr.HTML(js_on_load=PICTURES_JS, elem_id="pictures")

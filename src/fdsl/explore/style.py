@@ -40,6 +40,27 @@ CSS = """
 .fdsl-about td { vertical-align: top; padding: 0.2rem 0.6rem 0.2rem 0; overflow-wrap: anywhere; }
 .fdsl-about td:first-child { font-family: var(--font-mono); }
 footer { display: none !important; }
+/* What is shown stays in sight while the controls scroll. Where the container hides its overflow nothing sticks to the
+   window; Gradio takes a rule for the container outside @media only. */
+.gradio-container { overflow: clip !important; }
+@media (min-width: 701px) {
+  #shown { position: sticky; top: 0; align-self: flex-start; max-height: 100vh; overflow-y: auto; flex-wrap: nowrap; }
+  #shown > * { flex-shrink: 0; }
+}
+@media (max-width: 700px) {
+  /* one column: the view, then the pictures, which stay in sight while the controls move below them */
+  #explorer { flex-direction: column; flex-wrap: nowrap; align-items: stretch; }
+  #explorer > *, #shown > * { min-width: 0 !important; }
+  #shown { display: contents; }
+  #shown > :has(#view) { order: -4; }
+  #shown > #pictures { order: -3; position: sticky; top: 0; z-index: 50; max-height: 55vh;
+    overflow: hidden auto !important; overscroll-behavior: contain;
+    background: var(--body-background-fill) !important; border-bottom: 1px solid var(--border-color-primary); }
+  #shown > #message { order: -2; }
+  #shown > .row { order: -1; }
+  .fdsl-picture { max-height: 40vh; width: auto; }
+  .fdsl-hint { display: none; }
+}
 """
 
 PICTURES_JS = """

@@ -11,8 +11,10 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +47,19 @@ class State(NamedTuple):
 _found: dict[str, NDArray[np.int64]] = {}
 
 
+_written: ContextVar[bool] = ContextVar("written", default=True)
+
+
+@contextmanager
+def unwritten() -> Iterator[None]:
+    """Write no search to disk within: for whoever tries many, each once. Those that are there are read."""
+    before = _written.set(False)
+    try:
+        yield
+    finally:
+        _written.reset(before)
+
+
 def cache_folder() -> Path:
     """Return where searches are kept: $FDSL_CACHE, or the user's cache folder."""
     return Path(os.environ.get("FDSL_CACHE") or user_cache_dir("fdsl"))
@@ -73,7 +88,7 @@ def find(definition: dict[str, Any], test: Test, count: int) -> NDArray[np.int64
                         raise DataError(f"the rule accepts too few: {found}")
                     state = _next_round(pool, test, state, count)
         finally:  # also when interrupted: what was found need not be found again
-            if state is not kept and state.tested > _read(file).tested:
+            if _written.get() and state is not kept and state.tested > _read(file).tested:
                 _write(file, definition, state)
         _found[digest] = state.accepted
     return _found[digest][:count]
