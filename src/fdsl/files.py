@@ -84,6 +84,16 @@ def names_file(path: Path) -> Iterator[None]:
         raise
 
 
+def check_there(field: str, wanted: str, path: Path) -> None:
+    """Check that `path` exists; `wanted` is what it must be.
+
+    Raises:
+        InputError: it does not.
+    """
+    if not path.exists():
+        raise InputError(f"{field} must be {wanted}, got {path}: it does not exist")
+
+
 def check_new_folder(field: str, target: str | Path) -> Path:
     """Return `target`, made absolute, if a folder can be put there: nothing is there yet, or an empty folder.
 

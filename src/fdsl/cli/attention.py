@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fdsl.cli.extras import require
 from fdsl.cli.parse import parse
+from fdsl.files import check_there
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,6 +21,10 @@ def run(argv: list[str]) -> None:
     from fdsl.evaluate.attention.config import AttentionConfig
 
     config = parse(AttentionConfig, "attention", argv)
+    for weights in config.weights:
+        check_there(
+            "weights", "a folder or a file of weights", weights
+        )  # said before torch takes its seconds
     import rich
 
     from fdsl.evaluate.attention.attending import attend
@@ -46,7 +51,7 @@ def _table(result: AttentionResult) -> Table:
                     model.name,
                     marked,
                     _number(measures.share, percent=True),
-                    _number(measures.lift),
+                    _spread(measures.lift),
                     _number(measures.control),
                     _number(measures.correlation),
                 )
@@ -59,10 +64,18 @@ def _number(value: Spread, *, percent: bool = False) -> str:
     return f"{value.mean:.1%}" if percent else f"{value.mean:.2f}"
 
 
+def _spread(value: Spread) -> str:
+    return _number(value) + (f" ± {value.deviation:.2f}" if value.deviation is not None else "")
+
+
 def _notes(result: AttentionResult) -> list[str]:
     area = _number(result.area_share, percent=True)
-    first = f"contours cover {area} of {result.measured} images of {result.family}; lift is the share over that part,"
-    lines = [f"{first} elsewhere the same on another image's: what lift has beyond it is owed to the image"]
+    lines = [
+        f"contours cover {area} of {result.measured} images of {result.family}, some far less than others; lift is how "
+        "many times its contours' area the attention on them is, image by image, mean ± deviation: images with little "
+        "on them weigh most; elsewhere is the same on another image's contours: what lift has beyond it is owed to the "
+        "image"
+    ]
     if result.data is not None and result.edge_area_share is not None:
         edge, count = _number(result.edge_area_share, percent=True), result.real_measured
         lines.append(f"edges are the steepest {edge} of {count} images of {result.data}: found, not known")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fdsl.cli.extras import require
 from fdsl.cli.parse import parse
+from fdsl.files import check_there
 
 
 def run(argv: list[str]) -> None:
@@ -12,6 +13,9 @@ def run(argv: list[str]) -> None:
     from fdsl.evaluate.probing.config import ProbeConfig
 
     config = parse(ProbeConfig, "probe", argv)
+    check_there(
+        "weights", "a folder or a file of weights", config.weights
+    )  # said before torch takes its seconds
     import rich
 
     from fdsl.evaluate.probing.probing import FILES, probe

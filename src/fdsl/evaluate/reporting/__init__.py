@@ -12,7 +12,20 @@ page.py        what both share; templates/ has their words
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from fdsl.evaluate.reporting.config import ReportConfig
-from fdsl.evaluate.reporting.writing import report
+
+if TYPE_CHECKING:
+    from fdsl.evaluate.reporting.writing import report
 
 __all__ = ["ReportConfig", "report"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what writes pages, and with it torch and Matplotlib, when it is first asked for."""
+    if name != "report":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fdsl.evaluate.reporting.writing import report
+
+    return report
