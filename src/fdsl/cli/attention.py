@@ -70,12 +70,13 @@ def _spread(value: Spread) -> str:
 
 def _notes(result: AttentionResult) -> list[str]:
     area = _number(result.area_share, percent=True)
-    lines = [
+    first = (
         f"contours cover {area} of {result.measured} images of {result.family}, some far less than others; lift is how "
         "many times its contours' area the attention on them is, image by image, mean ± deviation: images with little "
         "on them weigh most; elsewhere is the same on another image's contours: what lift has beyond it is owed to the "
         "image"
-    ]
+    )
+    lines = [first]
     if result.data is not None and result.edge_area_share is not None:
         edge, count = _number(result.edge_area_share, percent=True), result.real_measured
         lines.append(f"edges are the steepest {edge} of {count} images of {result.data}: found, not known")
