@@ -19,8 +19,8 @@ demo: $(INSTALLED)  ## draw, pre-train, fine-tune and compare, then write a repo
 quick: $(INSTALLED)  ## the demo in under two minutes, to see that it runs
 	$(BIN)/fdsl demo --quick $(ARGS)
 
-test: $(INSTALLED)  ## run the tests, two files at a time (options: ARGS="-k sheet", ARGS="-n 0" for one)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(INSTALLED)  ## run the tests, three files at a time (options: ARGS="-k sheet", ARGS="-n 0" for one)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(INSTALLED)  ## style, types and import directions
 	$(BIN)/ruff check .

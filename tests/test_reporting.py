@@ -501,7 +501,7 @@ def test_command_line_says_what_is_wrong_in_one_line(made, capsys, tmp_path):
     (tmp_path / "empty").mkdir()
     cases = [
         ([], "runs"),
-        ([str(tmp_path / "nowhere")], "there is none"),
+        ([str(tmp_path / "nowhere")], "it does not exist"),
         ([str(runs[0] / "run.json")], "it is a file"),
         ([str(tmp_path / "empty")], "it holds none\n"),
         ([str(folder / "ft")], f"did you mean {folder / 'ft' / 'rcdb'}, {folder / 'ft' / 'scratch'}?"),
