@@ -148,6 +148,8 @@ def shape_line(result: ProbeResult) -> str:
     if result.shape_bias is None or result.shape_bias_interval is None:
         return "shape bias: none, neither edges nor shuffled patches are recognised above chance"
     low, high = result.shape_bias_interval
+    if high == 0:  # a share of nothing, whatever images are tested
+        return "shape bias 0: edges alone are recognised no better than by chance, shuffled patches are"
     return (
         f"shape bias {result.shape_bias:.2f} (95% {low:.2f} to {high:.2f}): "
         "1 is recognising by edges alone, 0 by shuffled patches alone"
