@@ -96,7 +96,7 @@ def _heading(method: str) -> str:
     what = "Attention rollout" if method == "rollout" else "Grad-CAM of the likeliest class"
     return (
         f"{what}. Colour: multiples of an even spread, a scale a row.\n"
-        "lift: attention on the marks over their area, image by image (1 is chance); elsewhere: on another image's marks"
+        "lift: attention on the marks over their area, image by image (1 is chance); elsewhere: on another's marks"
     )
 
 
