@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ARGS ?=
 
-.PHONY: help install demo quick test lint bench docs clean clean-kernels
+.PHONY: help install demo quick test lint bench docs site clean clean-kernels
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -19,8 +19,8 @@ demo: $(INSTALLED)  ## draw, pre-train, fine-tune and compare, then write a repo
 quick: $(INSTALLED)  ## the demo in under two minutes, to see that it runs
 	$(BIN)/fdsl demo --quick $(ARGS)
 
-test: $(INSTALLED)  ## run the tests, two files at a time (options: ARGS="-k sheet", ARGS="-n 0" for one)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(INSTALLED)  ## run the tests, three files at a time (options: ARGS="-k sheet", ARGS="-n 0" for one)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(INSTALLED)  ## style, types and import directions
 	$(BIN)/ruff check .
@@ -32,9 +32,14 @@ bench: $(INSTALLED)  ## measure drawing, pipeline, scaling and training; JSON go
 	for part in render pipeline scaling training; do \
 	    $(BIN)/fdsl bench $$part --json bench/$$part.json $(ARGS) || exit; done
 
-docs: $(INSTALLED)  ## the pages that are made from the program: docs/families.md, its sheets and docs/recipes.md
+docs: $(INSTALLED)  ## the pages and pictures that are made from the program, in docs/, and the site
 	$(BIN)/fdsl families --markdown docs/families.md
 	$(BIN)/fdsl recipes --markdown docs/recipes.md
+	$(BIN)/python tests/documents.py docs/gallery.md docs/gallery
+	$(MAKE) site
+
+site: $(INSTALLED)  ## the documentation as a site, in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 install: $(INSTALLED)  ## create .venv and install everything into it
 
@@ -50,5 +55,5 @@ clean-kernels:  ## forget compiled kernels, after editing a function that kernel
 	find src -name '*.nb[ci]' -delete
 
 clean:  ## remove .venv, caches and build outputs
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

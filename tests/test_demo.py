@@ -20,7 +20,7 @@ from fdsl.train.config import FinetuneConfig, PretrainConfig
 pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
-from fdsl.demo import page, run
+from fdsl.demo import run
 from fdsl.demo.run import DemoResult, new_run_folder, run_demo
 
 CONFIGS = {
@@ -296,9 +296,10 @@ def test_shell_command_refuses_an_unknown_field():
 
 def test_labelled_images_show_a_hundred_at_most(tmp_path):
     from fdsl.data.real import few_labels, open_images
+    from fdsl.evaluate.reporting.examples import labelled_images
 
     images = few_labels(open_images("digits"), 250, seed=0)
-    picture = page.labelled_images(images, seed=0, tested=898)
+    picture = labelled_images(images, seed=0, tested=898)
     assert picture.caption.startswith("100 of the 250 labelled images that seed 0 trains on")
     assert picture.image.size == (20 * 34 + 2, 5 * 34 + 2)
 

@@ -82,10 +82,10 @@ def test_candidates_are_accepted_by_what_they_light(monkeypatch, tmp_path):
     """The rule, measured by the renderer with patterns the search never saw; and kept on disk."""
     monkeypatch.setenv("FDSL_CACHE", str(tmp_path))
     monkeypatch.setattr(search, "_found", {})
-    fdsl.OnePFrac(classes=CLASSES).category(12, 0)
+    numbers = np.arange(60)
+    fdsl.OnePFrac(classes=len(numbers)).category(12, 0)  # so that as many candidates are tested at least
     (file,) = tmp_path.glob("OnePFrac-*.json")
     kept = json.loads(file.read_text())
-    numbers = np.arange(60)
     systems = one_p_frac._perturbed(STREAM, 12, 3.5, 0.1, numbers)
     table = one_p_frac._table(STREAM, 12, systems, points=100_000)
     patterns = table.address.copy()

@@ -20,8 +20,9 @@ from sklearn.model_selection import StratifiedKFold  # noqa: E402
 
 from fdsl.data.real import few_labels, open_images  # noqa: E402
 from fdsl.errors import DataError, InputError  # noqa: E402
-from fdsl.evaluate.probe import STRENGTHS, Features, extract, judge, probe  # noqa: E402
-from fdsl.train import pretrain  # noqa: E402
+from fdsl.evaluate.probing.classifiers import STRENGTHS, Judgement, judge  # noqa: E402
+from fdsl.evaluate.probing.features import Features, extract  # noqa: E402
+from fdsl.train import FinetuneConfig, pretrain  # noqa: E402
 from tiny_runs import finetune_config, pretrain_config  # noqa: E402
 
 LABELS, SEED = 40, 3
@@ -63,6 +64,11 @@ def config_of(weights: Path, **changed: Any) -> Any:
         "model_args": (),
     }
     return finetune_config(weights, weights=weights, **{**fields, **changed})
+
+
+def probe(weights: Path, data: str, **changed: Any) -> Judgement:
+    config = FinetuneConfig(out=weights, data=data, weights=weights, **changed)
+    return judge(extract(config), config.seed)
 
 
 def test_features_are_those_timm_hands_its_head(weights: Path, by_hand: Features) -> None:

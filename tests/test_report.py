@@ -20,7 +20,8 @@ from scipy import stats
 from fdsl.errors import DataError, InputError
 from fdsl.evaluate import figures
 from fdsl.evaluate.compare import Trial, compare, verdict
-from fdsl.evaluate.report import Picture, Report, Speed, Step, duration, rate, render
+from fdsl.evaluate.reporting.demo import Report, Speed, render
+from fdsl.evaluate.reporting.page import Picture, Step, duration, rate
 from fdsl.evaluate.runs import Run, read_run
 
 RATES = (5e-4, 1e-3, 2e-3)
@@ -318,7 +319,8 @@ def test_page_shows_the_classes_where_the_runs_tell_them(tmp_path):
 def test_classes_are_named_as_long_as_they_fit(classes):
     scratch = {f"a class of number {n}": float(n % 90) for n in range(classes)}
     pretrained = {name: value + 10 for name, value in scratch.items()}
-    svg = figures.by_class(scratch, pretrained, "Classes")
+    sides = [figures.Side(look=figures.look(n), values=one) for n, one in enumerate((scratch, pretrained))]
+    svg = figures.by_class(sides, "Classes")
     assert ("a class of nu…" in svg) == (classes <= 25)
     assert (f"{classes} classes in the order of their gain" in svg) == (classes > 25)
 

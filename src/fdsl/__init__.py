@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fdsl.data.export.config import ExportConfig
     from fdsl.data.export.exporting import export_dataset
     from fdsl.data.loader import Loader
+    from fdsl.data.palette import export_masks
     from fdsl.evaluate.sheet import contact_sheet
     from fdsl.formulas import (
         OFDB2D,

@@ -84,6 +84,16 @@ def names_file(path: Path) -> Iterator[None]:
         raise
 
 
+def check_there(field: str, wanted: str, path: Path) -> None:
+    """Check that `path` exists; `wanted` is what it must be.
+
+    Raises:
+        InputError: it does not.
+    """
+    if not path.exists():
+        raise InputError(f"{field} must be {wanted}, got {path}: it does not exist")
+
+
 def check_new_folder(field: str, target: str | Path) -> Path:
     """Return `target`, made absolute, if a folder can be put there: nothing is there yet, or an empty folder.
 
@@ -146,7 +156,7 @@ def read_object(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing: the run did not finish, or this is not a run folder") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last of brackets within brackets without end
         raise DataError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} must hold a JSON object, got {type(content).__name__}")

@@ -65,6 +65,15 @@ COMMANDS = {
     "bench files": Command(
         "fdsl.cli.bench", "measure encoders of files, and how much of fdsl render they are", "files"
     ),
+    "probe": Command("fdsl.cli.probe", "say what frozen features are worth on real images, and how they err"),
+    "attention": Command(
+        "fdsl.cli.attention", "picture where models look, and how much of it lies on contours"
+    ),
+    "inspect": Command(
+        "fdsl.cli.inspect", "measure a family's images before any training: varied, blank, alike"
+    ),
+    "report": Command("fdsl.cli.report", "one page of finished runs side by side: curves, numbers, pictures"),
+    "explore": Command("fdsl.cli.explore", "open a local page that redraws as parameters move"),
     "sweep": Command(
         "fdsl.cli.sweep", "vary one parameter of the formulas; pre-train, fine-tune and probe at each value"
     ),

@@ -20,6 +20,7 @@ EXTRAS = {
         "yaml",
     ),
     "report": ("jinja2", "matplotlib"),
+    "explore": ("gradio",),
 }
 
 

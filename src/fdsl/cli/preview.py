@@ -33,6 +33,10 @@ class PreviewConfig:
     """Rows."""
     instances: int = 8
     """Columns."""
+    first_category: int = 0
+    """Category of the first row."""
+    first_instance: int = 0
+    """Instance of the first column."""
     size: int = 128
     """Height and width of each image, in pixels."""
     classes: int | None = None
@@ -50,6 +54,8 @@ class PreviewConfig:
     def __post_init__(self) -> None:
         check_int("categories", self.categories, 1)
         check_int("instances", self.instances, 1)
+        check_int("first_category", self.first_category, 0)
+        check_int("first_instance", self.first_instance, 0)
         check_picture_path("out", self.out)
         family_fields(self.classes, self.options)  # checks them
         read_alterations("alter", self.alter)
@@ -63,8 +69,10 @@ def run(argv: list[str]) -> None:
     base = family(config.family, **fields)
     drawn = altered_family(base, *config.alter)
     sheet = family_sheet(
-        drawn, config.categories, config.instances, size=config.size, seed=config.seed, lines=config.lines
-    )
+        drawn, config.categories, config.instances,
+        size=config.size, seed=config.seed, lines=config.lines,
+        first_category=config.first_category, first_instance=config.first_instance,
+    )  # fmt: skip
     save_picture(sheet, config.out)
     count, seconds = config.categories * config.instances, time.perf_counter() - started
     what = ", ".join([base.name, *config.alter])

@@ -10,16 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fdsl.commands import shell_command
-from fdsl.data.real import RealImages
 from fdsl.demo.config import DemoConfig
 from fdsl.evaluate.compare import ArmName, Comparison, Trial, compare, verdict
-from fdsl.evaluate.report import Picture, Report, Speed, Step, count, duration
+from fdsl.evaluate.reporting.demo import Report, Speed
+from fdsl.evaluate.reporting.page import Picture, Step, duration, fact
 from fdsl.evaluate.runs import Run
-from fdsl.evaluate.sheet import grid
 from fdsl.machine import machine_facts
 from fdsl.train.config import FinetuneConfig, PretrainConfig
 from fdsl.train.recipes import deit_rcdb1k
@@ -29,9 +27,6 @@ Key = tuple[ArmName, float, int]
 """Arm, learning rate, seed."""
 
 SIDES: dict[ArmName, str] = {"scratch": "from scratch", "pretrained": "with pre-training"}
-EXAMPLES = 100
-EXAMPLE_COLUMNS = 20
-EXAMPLE_SIDE = 64
 # Fields of a run's config that say where and how it was kept, not what was done.
 BOOKKEEPING = (
     "out",
@@ -66,37 +61,6 @@ class Measured:
             Trial(arm=arm, lr=lr, seed=seed, accuracy=run.number("accuracy"))
             for (arm, lr, seed), run in self.finetuned.items()
         )
-
-
-def left_out(skipped: Sequence[str]) -> str:
-    """Return how many broken images were left out, as a sentence without its full stop."""
-    return f"{count(len(skipped))} broken image{' was' if len(skipped) == 1 else 's were'} left out"
-
-
-def labelled_images(images: RealImages, seed: int, tested: int, skipped: Sequence[str] = ()) -> Picture:
-    """Show the labelled images that `seed` trains on, class by class, a hundred at most.
-
-    Args:
-        images: the few labelled ones.
-        seed: they were drawn by.
-        tested: number of test images.
-        skipped: broken images that were left out, for training and testing.
-    """
-    order = np.argsort(images.labels, kind="stable")[:EXAMPLES]
-    pictures = [images[int(index)][0] for index in order]
-    side = min(EXAMPLE_SIDE, pictures[0].width)
-    shown = len(pictures) - len(pictures) % EXAMPLE_COLUMNS or len(pictures)
-    fitted = [np.asarray(ImageOps.fit(picture, (side, side))) for picture in pictures[:shown]]
-    columns = min(EXAMPLE_COLUMNS, shown)
-    stack = np.stack(fitted).reshape(-1, columns, side, side, 3)
-    which = f"All {len(images)}" if shown == len(images) else f"{shown} of the {len(images)}"
-    caption = (
-        f"{which} labelled images that seed {seed} trains on: {images.name}, {len(images.classes)} classes. "
-        f"Accuracy is measured on {count(tested)} others."
-    )
-    if skipped:
-        caption += f" {left_out(skipped)}."
-    return Picture(image=grid(stack), caption=caption, pixels=side < EXAMPLE_SIDE)
 
 
 def build(asked: DemoConfig, config: DemoConfig, measured: Measured, notice: str) -> Report:
@@ -190,17 +154,7 @@ def _facts(
 
 def _config_facts(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the fields of a run's config that say what was done."""
-    return {name: _fact(value) for name, value in config.items() if name not in BOOKKEEPING}
-
-
-def _fact(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return " ".join(str(part) for part in value) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return count(value) if value >= 10_000 else str(value)
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return {name: fact(value) for name, value in config.items() if name not in BOOKKEEPING}
 
 
 def _again(asked: DemoConfig, measured: Measured) -> list[Step]:

@@ -31,13 +31,13 @@ from fdsl.demo.page import (
     Key,
     Measured,
     build,
-    labelled_images,
-    left_out,
     summary,
 )
 from fdsl.errors import InputError, Stopped
 from fdsl.evaluate.compare import ArmName, Comparison, verdict
-from fdsl.evaluate.report import Picture, Speed, render
+from fdsl.evaluate.reporting.demo import Speed, render
+from fdsl.evaluate.reporting.examples import labelled_images, left_out
+from fdsl.evaluate.reporting.page import Picture
 from fdsl.evaluate.runs import Run, read_run
 from fdsl.evaluate.sheet import contact_sheet, save_picture
 from fdsl.files import write_json, write_text

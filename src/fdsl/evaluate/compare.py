@@ -137,11 +137,24 @@ def compare(trials: Iterable[Trial]) -> Comparison:
     return Comparison(seeds=seeds, pretrained=pretrained, scratch=scratch)
 
 
-def verdict(comparison: Comparison, *, judge: bool = True) -> str:
-    """Say in one or two sentences what the numbers allow, and no more; without `judge`, only the numbers."""
+def verdict(
+    comparison: Comparison,
+    *,
+    judge: bool = True,
+    what: str = "Pre-training on formulas",
+    against: str = "from scratch",
+) -> str:
+    """Say in one or two sentences what the numbers allow, and no more; without `judge`, only the numbers.
+
+    Args:
+        comparison: of the two sides.
+        judge: whether the runs were long enough to judge by.
+        what: the pre-trained side did.
+        against: where the other side started.
+    """
     low, high = comparison.interval
     numbers = (
-        f"{comparison.best_pretrained.mean:.1f}% against {comparison.best_scratch.mean:.1f}% from scratch, "
+        f"{comparison.best_pretrained.mean:.1f}% against {comparison.best_scratch.mean:.1f}% {against}, "
         f"a difference of {comparison.gain:+.1f} points with a standard error of "
         f"{comparison.standard_error:.1f} over {len(comparison.seeds)} paired seeds "
         f"(95% interval {low:+.1f} to {high:+.1f})"
@@ -149,7 +162,7 @@ def verdict(comparison: Comparison, *, judge: bool = True) -> str:
     if not judge:
         return f"Too short to judge by: {numbers}."
     if comparison.direction > 0:
-        return f"Pre-training on formulas helped: {numbers}."
+        return f"{what} helped: {numbers}."
     if comparison.direction < 0:
-        return f"Pre-training on formulas did harm: {numbers}."
+        return f"{what} did harm: {numbers}."
     return f"No gain can be claimed: {numbers}. The interval holds zero."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import warnings
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from fdsl.errors import DataError
-from fdsl.evaluate.figures import GRID, INK, LIGHT, NAMED_CLASSES, PAPER, PRETRAINED, light_style
-from fdsl.files import atomic_path
+from fdsl.evaluate.figures import GRID, INK, LIGHT, NAMED_CLASSES, PAPER, PRETRAINED, light_style, shortened
+from fdsl.files import write_bytes
 
 PICTURE_FILE = "confusion.png"
 WRITTEN_CLASSES = 15
@@ -29,19 +30,25 @@ Counts = NDArray[np.int64]
 def picture_confusion(table: Path, picture: Path) -> None:
     """Draw the counts that a fine-tuning wrote to `table` (confusion.csv) as a PNG.
 
-    A row is a true class; a cell is the share of its images that were taken for the class of the column.
-
     Raises:
         DataError: the table is missing or damaged.
     """
-    names, counts = read_confusion(table)
+    write_bytes(picture, confusion_png(*read_confusion(table)))
+
+
+def confusion_png(names: list[str], counts: Counts) -> bytes:
+    """Return the picture of how many images of class i were taken for class j, int64 [C, C], as a PNG.
+
+    A row is a true class; a cell is the share of its images that were taken for the class of the column.
+    """
     inches = 3.2 + 0.3 * min(len(names), NAMED_CLASSES)
+    buffer = io.BytesIO()
     with mpl.rc_context({**light_style(), "axes.grid": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure = Figure(figsize=(inches + 0.8, inches), dpi=150, layout="constrained", facecolor="white")
         _draw(figure, figure.add_subplot(), names, counts)
-        with atomic_path(picture) as temporary:
-            figure.savefig(temporary, format="png")
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def read_confusion(table: Path) -> tuple[list[str], Counts]:
@@ -54,7 +61,7 @@ def read_confusion(table: Path) -> tuple[list[str], Counts]:
         with table.open(newline="", encoding="utf-8") as file:
             (_, *names), *rows = csv.reader(file)
         counts = np.array([[int(cell) for cell in row[1:]] for row in rows], np.int64)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{table} must hold counts of classes, but cannot be read: {error}") from error
     if counts.shape != (len(names), len(names)):
         raise DataError(f"{table} must have as many rows as columns, got {len(rows)} and {len(names)}")
@@ -73,7 +80,7 @@ def _draw(figure: Figure, axes: Axes, names: list[str], counts: Counts) -> None:
     axes.set_xlabel("taken for")
     axes.set_ylabel("true class")
     if len(names) <= NAMED_CLASSES:
-        short = [name if len(name) <= LETTERS else name[: LETTERS - 1] + "…" for name in names]
+        short = [shortened(name, LETTERS) for name in names]
         axes.set_xticks(range(len(names)), short, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), short)
     else:

@@ -43,8 +43,10 @@ def family_sheet(
     size: int = 128,
     seed: int = 0,
     lines: str = "auto",
+    first_category: int = 0,
+    first_instance: int = 0,
 ) -> Image.Image:
-    """Draw the first `instances` images of the first `categories` categories of `family`. Needs no torch.
+    """Draw `instances` images of `categories` categories of `family`, the first ones if not told. Needs no torch.
 
     Returns:
         A picture, mode L or RGB as the family draws, of `categories` rows and `instances` columns. Images are
@@ -52,10 +54,12 @@ def family_sheet(
 
     Raises:
         InputError: the family has fewer categories, the picture would exceed 16,383 pixels a side, or `size`,
-            `seed` or `lines` is out of range.
+            `seed`, `lines` or an instance is out of range.
     """
     renderer = Renderer(size, lines)
-    check_int("categories", categories, 1, family.classes)
+    check_int("first_category", first_category, 0, family.classes - 1)
+    check_int("first_instance", first_instance, 0)
+    check_int("categories", categories, 1, family.classes - first_category)
     step = size + SEPARATOR_PIXELS
     for field, count in (("categories", categories), ("instances", instances)):
         if (side := check_int(field, count, 1) * step + SEPARATOR_PIXELS) > MAX_SIDE:
@@ -63,8 +67,9 @@ def family_sheet(
                 f"{field} must be at most {MAX_SIDE // step} at {size} pixels an image, got {count}: "
                 f"the sheet would be {side} pixels long"
             )
-    columns = np.arange(instances)
-    rows = [renderer(family.table(seed, np.full(instances, row), columns)) for row in range(categories)]
+    columns = np.arange(first_instance, first_instance + instances)
+    numbers = range(first_category, first_category + categories)
+    rows = [renderer(family.table(seed, np.full(instances, k), columns)) for k in numbers]
     return grid(np.stack(rows))
 
 

@@ -11,8 +11,10 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +29,8 @@ from fdsl.files import write_json
 Test = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 """Takes candidate numbers [B] and says which are accepted, bool [B]. Called from several threads at once."""
 
-BLOCK = 128
+FEWEST, BLOCK = 8, 128
+"""Candidates tested at a time: as many as categories are wanted, within these."""
 HOPELESS = 100_000
 """Candidates an accepted category may cost; the published rules take 40 and 90."""
 
@@ -42,6 +45,19 @@ class State(NamedTuple):
 
 
 _found: dict[str, NDArray[np.int64]] = {}
+
+
+_written: ContextVar[bool] = ContextVar("written", default=True)
+
+
+@contextmanager
+def unwritten() -> Iterator[None]:
+    """Write no search to disk within: for whoever tries many, each once. Those that are there are read."""
+    before = _written.set(False)
+    try:
+        yield
+    finally:
+        _written.reset(before)
 
 
 def cache_folder() -> Path:
@@ -70,19 +86,21 @@ def find(definition: dict[str, Any], test: Test, count: int) -> NDArray[np.int64
                     if state.tested > HOPELESS * (len(state.accepted) + 1):
                         found = f"{len(state.accepted)} of {count} categories among {state.tested} candidates"
                         raise DataError(f"the rule accepts too few: {found}")
-                    state = _next_round(pool, test, state)
+                    state = _next_round(pool, test, state, count)
         finally:  # also when interrupted: what was found need not be found again
-            if state is not kept and state.tested > _read(file).tested:
+            if _written.get() and state is not kept and state.tested > _read(file).tested:
                 _write(file, definition, state)
         _found[digest] = state.accepted
     return _found[digest][:count]
 
 
-def _next_round(pool: ThreadPoolExecutor, test: Test, state: State) -> State:
-    starts = range(state.tested, state.tested + 2 * usable_cores() * BLOCK, BLOCK)
-    blocks = [np.arange(start, start + BLOCK) for start in starts]
+def _next_round(pool: ThreadPoolExecutor, test: Test, state: State, count: int) -> State:
+    # small where few are wanted: whoever moves a slider waits for a round, and half of a large one would be in vain
+    size = min(max(count - len(state.accepted), FEWEST), BLOCK)
+    starts = range(state.tested, state.tested + 2 * usable_cores() * size, size)
+    blocks = [np.arange(start, start + size) for start in starts]
     accepted = np.concatenate(blocks)[np.concatenate(list(pool.map(test, blocks)))]
-    return State(np.concatenate([state.accepted, accepted]), starts[-1] + BLOCK)
+    return State(np.concatenate([state.accepted, accepted]), starts[-1] + size)
 
 
 def _checksum(accepted: list[int], tested: int) -> str:

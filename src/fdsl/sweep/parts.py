@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fdsl.errors import DataError, InputError
-from fdsl.evaluate.probe import extract, judge
+from fdsl.evaluate.probing.classifiers import judge
+from fdsl.evaluate.probing.features import extract
 from fdsl.evaluate.runs import Run, read_run
 from fdsl.files import read_object, write_json
 from fdsl.train import FinetuneConfig, PretrainConfig, finetune, pretrain

@@ -37,11 +37,20 @@ def open_splits(config: FinetuneConfig) -> tuple[RealImages, RealImages]:
         raise DataError(f"{config.data} must train every class it tests, got no training image of {name!r}")
     if config.test_limit is not None:
         test_images = at_most(test_images, config.test_limit, TEST_SEED)
+    return labelled_ones(images, config), test_images
+
+
+def labelled_ones(images: RealImages, config: FinetuneConfig) -> RealImages:
+    """Return the training images that the labels allowed and the seed choose.
+
+    Raises:
+        InputError: a class has too few of them.
+    """
     if config.labels is not None:
-        images = few_labels(images, config.labels, config.seed)
+        return few_labels(images, config.labels, config.seed)
     if config.shots is not None:
-        images = shots_of(images, config.shots, config.seed)
-    return images, test_images
+        return shots_of(images, config.shots, config.seed)
+    return images
 
 
 def statistics(images: RealImages, size: int, device: torch.device) -> Standardize:

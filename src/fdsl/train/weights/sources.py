@@ -16,6 +16,7 @@ from timm.models import clean_state_dict, create_model, is_model
 from torch import Tensor
 
 from fdsl.errors import DataError, InputError
+from fdsl.files import check_there
 from fdsl.options import parse_options
 from fdsl.train.checkpoint import FOLDER as CHECKPOINTS
 from fdsl.train.model import DERIVED_ARGS, default_size
@@ -24,6 +25,7 @@ from fdsl.train.weights.pickles import SUFFIXES, find_state_dict, read_pickle
 from fdsl.train.weights.saving import CONFIG_FILE, WEIGHTS_FILE
 
 SAFE = ".safetensors"
+WANTED = "a folder or a file of weights"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +55,7 @@ def weights_path(source: Path) -> Path:
         if not path.is_file():
             raise InputError(f"weights must be a folder with {WEIGHTS_FILE}, got {source}: it has none")
         return path
-    if not source.is_file():
-        raise InputError(f"weights must be a folder or a file of weights, got {source}: it does not exist")
+    check_there("weights", WANTED, source)
     if not source.name.lower().endswith((SAFE, *SUFFIXES)):
         kinds = ", ".join((SAFE, *SUFFIXES))
         raise InputError(f"weights must be a folder or a file that ends in one of {kinds}, got {source}")

@@ -1,33 +1,28 @@
-"""The report: numbers and pictures of finished runs as one self-contained HTML page.
+"""The page of a demo: numbers and pictures of its runs as one self-contained HTML file.
 
 `render` is a pure function of its `Report`; reading run folders is left to `runs`, judging them to `compare`.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from fdsl.evaluate import figures
 from fdsl.evaluate.compare import ArmName, Cell, Comparison, paired, verdict
+from fdsl.evaluate.figures import PRETRAINED, SCRATCH, Band, Line, Look, Side
+from fdsl.evaluate.reporting.page import Picture, Step, fill
 from fdsl.evaluate.runs import Run
 
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """An image of the report; `pixels` has small images shown with their pixels as squares."""
-
-    image: Image.Image
-    caption: str
-    pixels: bool = False
+LOOKS: dict[ArmName, Look] = {
+    "scratch": Look(color=SCRATCH, dash="--", marker="s"),
+    "pretrained": Look(color=PRETRAINED),
+}
+NAMES: dict[ArmName, str] = {"scratch": "from scratch", "pretrained": "pre-trained"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +37,6 @@ class Speed:
     low: float
     high: float
     repetitions: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """A shell command and what it is for."""
-
-    title: str
-    command: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,52 +76,15 @@ def render(report: Report) -> str:
     Raises:
         DataError: a run lacks a number the page shows.
     """
-    environment = Environment(
-        loader=PackageLoader("fdsl.evaluate"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(data_uri=data_uri, count=count, duration=duration, rate=rate)
-    environment.filters.update(one="{:.1f}".format, signed="{:+.1f}".format)
-    template = environment.get_template("report.html.j2")
-    return template.render(
-        report=report,
-        comparison=report.comparison,
-        verdict=verdict(report.comparison, judge=not report.notice),
-        figures=_figures(report),
-        gains=_gain_rows(report.comparison),
-        rates=_rate_rows(report.comparison),
-        pretext=_pretext(report.pretrained),
-    )
-
-
-def data_uri(image: Image.Image) -> str:
-    """Return the image as a PNG inside a data: address."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def count(number: float) -> str:
-    """Return a whole number with thousands set apart: 448,000."""
-    return f"{round(number):,}"
-
-
-def rate(number: float) -> str:
-    """Return a rate to three figures, or whole from a hundred on: 8.25, 1,234."""
-    return f"{number:.3g}" if number < 100 else count(number)
-
-
-def duration(seconds: float) -> str:
-    """Return a span of time as a person would say it: 48 s, 8 min 12 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 120:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    content = {
+        "report": report,
+        "comparison": report.comparison,
+        "verdict": verdict(report.comparison, judge=not report.notice),
+        "figures": _figures(report),
+        "rates": _rate_rows(report.comparison),
+        "pretext": _pretext(report.pretrained),
+    }
+    return fill("demo.html.j2", content)
 
 
 def _pretext(run: Run) -> dict[str, float]:
@@ -156,25 +106,24 @@ def _figures(report: Report) -> dict[str, Markup]:
     run, comparison = report.pretrained, report.comparison
     samples = run.metrics["samples"]
     pretext = _pretext(run)
+    look = LOOKS["pretrained"]
+    loss = Line(look=look, x=samples, y=run.metrics["loss"])
+    accuracy = Line(look=look, x=samples, y=100 * run.metrics["accuracy"], final=pretext["accuracy"])
     drawn = {
-        "loss": figures.curve("loss", "Training loss", samples, run.metrics["loss"]),
-        "accuracy": figures.curve(
+        "loss": figures.curves("loss", "Training loss", [loss], x_label="samples seen"),
+        "accuracy": figures.curves(
             "accuracy",
             "Accuracy in telling the formulas apart",
-            samples,
-            100 * run.metrics["accuracy"],
+            [accuracy],
+            x_label="samples seen",
             percent=True,
             chance=pretext["chance"],
-            final=pretext["accuracy"],
         ),
         "paired": figures.paired_dots(comparison, "Test accuracy, each at its best learning rate"),
         "rates": figures.rates(comparison, "Test accuracy at every learning rate tried"),
         "by_class": _by_class(report),
         "learning": figures.learning(
-            [
-                ("scratch", _accuracy_curves(report, "scratch")),
-                ("pretrained", _accuracy_curves(report, "pretrained")),
-            ],
+            [Band(look=LOOKS[arm], seeds=_accuracy_curves(report, arm), label=NAMES[arm]) for arm in LOOKS],
             "Test accuracy while fine-tuning",
             x_label="epochs",
         ),
@@ -199,7 +148,9 @@ def _by_class(report: Report) -> str:
     scratch, pretrained = _class_means(report, "scratch"), _class_means(report, "pretrained")
     if not scratch or scratch.keys() != pretrained.keys():
         return ""
-    return figures.by_class(scratch, pretrained, "Test accuracy of each class, mean over seeds")
+    means: dict[ArmName, dict[str, float]] = {"scratch": scratch, "pretrained": pretrained}
+    sides = [Side(look=LOOKS[arm], values=means[arm], label=NAMES[arm]) for arm in LOOKS]
+    return figures.by_class(sides, "Test accuracy of each class, mean over seeds")
 
 
 def _class_means(report: Report, arm: ArmName) -> dict[str, float]:
@@ -209,17 +160,6 @@ def _class_means(report: Report, arm: ArmName) -> dict[str, float]:
     seeds = [result.get("per_class") or {} for result in results]
     shared = [name for name in seeds[0] if all(name in seed for seed in seeds)]
     return {name: 100 * statistics.fmean(seed[name] for seed in seeds) for name in shared}
-
-
-def _gain_rows(comparison: Comparison) -> list[tuple[int, float, float, float]]:
-    """Return (seed, scratch, pre-trained, gain), percent and points, a row a seed."""
-    columns = (
-        comparison.seeds,
-        comparison.best_scratch.accuracies,
-        comparison.best_pretrained.accuracies,
-        comparison.gains,
-    )
-    return list(zip(*columns, strict=True))
 
 
 def _rate_rows(comparison: Comparison) -> list[tuple[Cell, Cell, float]]:
