@@ -59,6 +59,7 @@ def test_own_family(tmp_path, monkeypatch):
     formulas._registry.cache_clear()
     try:
         run_page(DOCS / "own-family.md")
+        assert "petals" in vars(formulas)
     finally:
         formulas._registry.cache_clear()
         sys.modules.pop("fdsl.formulas.petals", None)
@@ -131,6 +132,7 @@ def test_commands_of_a_block_run_one_after_the_other_in_its_folder(tmp_path):
         '```bash\ntest -s a/said.txt\ngrep -q Radial a/said.txt\npython -c "import fdsl"\n```\n'
     )
     run_page(page)
+    assert "Radial" in Path("a/said.txt").read_text()
 
 
 def test_checking_a_command_does_nothing(tmp_path):

@@ -22,6 +22,7 @@ from fdsl.evaluate.attention.contours import spread
 from fdsl.evaluate.attention.measures import Measures, Spread
 from fdsl.evaluate.attention.result import ModelAttention
 from fdsl.evaluate.figures import GRID, INK, LIGHT, MUTED, light_style, shortened
+from fdsl.evaluate.gray import LUMA
 from fdsl.files import atomic_path
 
 COLOURS = "inferno"
@@ -165,7 +166,7 @@ def overlay(pixels: Pixels, cells: Numbers, scale: tuple[float, float]) -> Pixel
     side, grid = len(image), len(cells)
     even = spread(cells, side) * (side / grid) ** 2  # back from mass to height
     colour = mpl.colormaps[COLOURS](Normalize(*scale)(even))[..., :3] * 255
-    gray = image @ np.array([0.299, 0.587, 0.114])
+    gray = image @ LUMA
     mixed = OVER * colour + (1 - OVER) * gray[..., None]
     return np.round(mixed).clip(0, 255).astype(np.uint8)
 

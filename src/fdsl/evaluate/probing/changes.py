@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from fdsl.evaluate.gray import LUMA
 from fdsl.random import Purpose, blocks
 
 PLAIN, EDGES, BLURRED, SHUFFLED = "plain", "edges", "blurred", "shuffled"
-GRAY = np.array([0.299, 0.587, 0.114], np.float32)
-"""Luminance of red, green and blue (ITU-R BT.601)."""
 EDGE_SMOOTHING = 1 / 160
 """Deviation of the Gaussian before edges are looked for, in sides of the image: MATLAB's square root of 2 pixels at
 224."""
@@ -50,7 +49,7 @@ def edges(image: Image) -> Image:
     Returns:
         uint8 [S, S, 3], 0 or 255; all 255 where nothing climbs 256 / S gray levels a pixel.
     """
-    smooth = ndimage.gaussian_filter(image @ GRAY, EDGE_SMOOTHING * len(image), mode="nearest")
+    smooth = ndimage.gaussian_filter(image @ LUMA, EDGE_SMOOTHING * len(image), mode="nearest")
     down, right = (ndimage.sobel(smooth, axis, mode="nearest") / 8 for axis in (0, 1))  # gray levels a pixel
     strength = np.hypot(down, right)
     upper = max(FAINTEST / len(image), float(np.quantile(strength, NO_EDGE_SHARE)))

@@ -21,6 +21,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from fdsl.evaluate.gray import LUMA
+
 Planes = NDArray[np.float32]
 """Float32 [N, H, W]."""
 Vectors = NDArray[np.float32]
@@ -35,8 +37,6 @@ BANDWIDTH = 0.55
 """Of a filter: deviation over centre, on a logarithmic scale; two octaves wide."""
 LEAST_ENERGY = 1e-6
 """Below this, in squared luma of 0..1, an energy counts as none: 1e-3 is a quarter of a gray."""
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of red, green and blue (ITU-R BT.601)."""
 CHROMAS = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 
 DEVIATIONS = {"energies": 3.340, "tones": 1.213, "colours": 0.195}
