@@ -84,10 +84,13 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-def run_page(page: Path, said: Callable[[str], object] = print) -> None:
-    """Run a page's blocks in the current folder; `said` gets what each block prints that is not Python."""
-    module = types.ModuleType("page")
-    for block in blocks(page):
+def run_page(page: Path, said: Callable[[str], object] = print) -> int:
+    """Run a page's blocks in the current folder and return their number, those that are only checked too.
+
+    `said` gets what each block prints that is not Python.
+    """
+    module, found = types.ModuleType("page"), blocks(page)
+    for block in found:
         where = f"{page.name}, line {block.line}"
         if block.language not in ("python", "bash", *TEXTS):
             raise AssertionError(f"{where}: a block of {block.language or 'no language'}")
@@ -105,6 +108,12 @@ def run_page(page: Path, said: Callable[[str], object] = print) -> None:
         except Exception as error:
             error.add_note(f"in {where}:\n{block.text}")
             raise
+    return len(found)
+
+
+def fences(page: Path) -> int:
+    """Return how many blocks a page has between fences, counted without reading them."""
+    return page.read_text(encoding="utf-8").count("\n```") // 2
 
 
 def commands(script: str) -> Iterator[list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from documents import ROOT, run_page
+from documents import ROOT, fences, run_page
 
 pytest.importorskip("torch")
 
@@ -12,7 +12,7 @@ DOCS = ROOT / "docs"
 
 
 def test_tutorial():
-    run_page(DOCS / "tutorial.md")
+    assert run_page(DOCS / "tutorial.md") >= fences(DOCS / "tutorial.md") > 0
 
 
 def test_notebook(tmp_path, monkeypatch):

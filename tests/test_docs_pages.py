@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from documents import ROOT, blocks, check_commands, commands, run_page
+from documents import ROOT, blocks, check_commands, commands, fences, run_page
 
 pytest.importorskip("torch")
 
@@ -38,7 +38,7 @@ NOT_RUN = {
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page(page):
-    run_page(page)
+    assert run_page(page) >= fences(page)
 
 
 def test_gallery_draws_the_pictures_it_shows():
